@@ -1,0 +1,70 @@
+"""What a method asks for (Inputs) and what it gets (Batch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from torch import Tensor
+
+Stabilisation = Literal["none", "median", "nose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Optical flow from onset to apex.
+
+    Attributes:
+        size: height and width of the grid.
+        strain: a third channel with the optical strain.
+        stabilisation: what is subtracted from u and v as head motion: nothing, their median over the face, or the flow at the nose.
+        pixels: the method reads lengths, so flow in ``relative`` units (published images) cannot serve it.
+    """
+
+    size: int
+    strain: bool = False
+    stabilisation: Stabilisation = "none"
+    pixels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Onset and apex frames of the aligned face.
+
+    Attributes:
+        size: height and width.
+        colour: three channels instead of one.
+    """
+
+    size: int
+    colour: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a method declares; the data module serves it, never the other way round."""
+
+    flow: Flow | None = None
+    frame: Frame | None = None
+    landmarks: bool = False
+
+
+class Batch(TypedDict, total=False):
+    """Tensors with fixed names. A method finds what its ``inputs`` declare, beside ``clip`` and, in training, ``label``.
+
+    Held-out clips come without ``label``: there is nothing to look at.
+    """
+
+    onset: Tensor
+    """(B, C, H, W), in [0, 1]."""
+    apex: Tensor
+    """(B, C, H, W), in [0, 1]."""
+    flow: Tensor
+    """(B, 2 or 3, h, w): u and v in pixels of that grid from onset to apex, and strain; or in ``relative`` units, each channel
+    in [0, 1] before stabilisation, where the source has no scale."""
+    landmarks: Tensor
+    """(B, 68, 2), pixels."""
+    label: Tensor
+    """(B,), int64, class index."""
+    clip: Tensor
+    """(B,), int64, position of the clip in the set."""

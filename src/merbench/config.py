@@ -1,0 +1,274 @@
+"""The request: frozen, typed, merged from defaults, preset and overrides; and the key that names its run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from merbench.errors import UserError
+from merbench.registry import nearest
+
+Preset = Literal["full", "quick"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What is judged: ``on`` is ``smic+casme2`` or ``3db``; ``source`` is where its arrays come from."""
+
+    on: str = "3db"
+    source: str = "published-flow"
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a fold is trained, where the method's stage does not say otherwise.
+
+    Attributes:
+        epochs: of the last stage.
+        batch: at most so many clips a step; an epoch has ceil(largest fold / batch) steps in every fold, nearly equal in size.
+        lr, weight_decay: of the method's optimiser (Adam unless the method says otherwise).
+        order: ``shuffled`` anew each epoch, or ``by-class`` in listed order, the same each epoch, as the public ports read their folders.
+        mirror: each training clip is mirrored with probability one half each epoch.
+        record: keep held-out probabilities of ``every`` epoch of the last stage, or of the ``last`` one only (then there are no oracle
+            readings). The weights are the same.
+    """
+
+    epochs: int = 60
+    batch: int = 64
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    order: Literal["shuffled", "by-class"] = "shuffled"
+    mirror: bool = False
+    record: Literal["every", "last"] = "every"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One run: everything that decides its numbers, beside the data themselves. Seeds are not in it; they add folds.
+
+    Attributes:
+        method: registered name.
+        arguments: every constructor argument of the method, defaults included.
+        changes: what was overridden against the preset, for the row's name; follows from the rest, so it is not in the key.
+    """
+
+    method: str
+    arguments: Mapping[str, Any]
+    data: Data
+    scheme: str = "megc3"
+    protocol: str = "loso"
+    preset: Preset = "full"
+    training: Training = dataclasses.field(default_factory=Training)
+    changes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``svm_flow``, or ``svm_flow[c=3.0]`` where something was overridden."""
+        return f"{self.method}[{','.join(self.changes)}]" if self.changes else self.method
+
+
+def shipped(folder: Literal["data_manifests", "experiments"]) -> Path:
+    """Return a folder that comes with merbench: beside the package when installed, in the root of a checkout."""
+    package = Path(__file__).parent
+    inside = package / folder
+    return inside if inside.is_dir() else package.parents[1] / folder
+
+
+def resolve(
+    method: str,
+    constructor: type,
+    *,
+    data: Data,
+    scheme: str = "megc3",
+    protocol: str = "loso",
+    preset: Preset = "full",
+    overrides: Sequence[str] = (),
+) -> Request:
+    """Merge constructor and training defaults, the preset's file and dotted overrides into one request.
+
+    Args:
+        method: registered name.
+        constructor: the method's class; the arguments of its ``__init__`` after ``classes`` are its configuration.
+        data, scheme, protocol, preset: as in `Request`.
+        overrides: such as ``method.c=3`` and ``training.epochs=20``.
+
+    Raises:
+        UserError: an unknown key, a wrong type or an impossible value; the file or argument is named.
+    """
+    schema = OmegaConf.structured({"method": _arguments_schema(method, constructor), "training": Training})
+    OmegaConf.set_struct(schema, True)
+    settled = _merge(schema, _preset_files(method, preset))
+    asked = _merge(settled, [("the command line", _dotlist(overrides))])
+    training = typing.cast(Training, OmegaConf.to_object(asked.training))
+    _check(training)
+    return Request(
+        method=method,
+        arguments=_plain(asked.method),
+        data=data,
+        scheme=scheme,
+        protocol=protocol,
+        preset=preset,
+        training=training,
+        changes=_changes(_plain(settled), _plain(asked)),
+    )
+
+
+def canonical(value: Any) -> Any:
+    """Return dataclasses, tuples and paths as plain JSON values, the same on every machine and Python.
+
+    Raises:
+        ValueError: a number is not finite, or a value has no canonical form.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [canonical(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} cannot be part of a request")
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise ValueError(f"a {type(value).__name__} cannot be part of a request")
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """Return a hash of the canonical form, in hexadecimal."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def run_key(request: Request, fingerprint: str, versions: Mapping[str, int]) -> str:
+    """Return the name of a run's folder.
+
+    Args:
+        request: its ``changes`` are left out, since they follow from the rest.
+        fingerprint: of annotations and prepared data.
+        versions: ``results_version`` of the method and of the engine: raised when the same request begins to give other numbers.
+    """
+    asked = canonical(request)
+    del asked["changes"]
+    return digest({"request": asked, "data": fingerprint, "versions": dict(versions)})
+
+
+def load_request(path: Path) -> Request:
+    """Read a ``request.yaml``.
+
+    Raises:
+        UserError: it is missing, no YAML, or not a request of this version.
+    """
+    try:
+        raw = OmegaConf.to_container(OmegaConf.load(path))
+        assert isinstance(raw, dict)
+        known = {field.name for field in dataclasses.fields(Request)}
+        if set(raw) != known:
+            raise ValueError(f"its keys are {sorted(map(str, raw))}")
+        parts = {str(key): value for key, value in raw.items()}
+        parts["data"], parts["training"] = Data(**parts["data"]), Training(**parts["training"])
+        return Request(**{**parts, "changes": tuple(parts["changes"])})
+    except (OSError, ValueError, TypeError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"the request of a run cannot be read: {error}", where=path, remedy="move this run's folder away and run it again"
+        ) from error
+
+
+def dump_request(request: Request) -> str:
+    """Return a request as YAML, keys in the order of `Request`."""
+    return OmegaConf.to_yaml(OmegaConf.create(canonical(request)))
+
+
+def _arguments_schema(method: str, constructor: type) -> type:
+    """Make a dataclass of a constructor's arguments, so that OmegaConf checks them like any other part of a request."""
+    hints = typing.get_type_hints(constructor.__init__)  # type: ignore[misc]  # read, not called
+    fields: list[tuple[str, Any, Any]] = []
+    for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
+        if parameter.default is parameter.empty or parameter.name not in hints:
+            raise TypeError(f"method {method}: argument '{parameter.name}' needs a type and a default: it is configuration")
+        fields.append((parameter.name, hints[parameter.name], dataclasses.field(default=parameter.default)))
+    return dataclasses.make_dataclass(f"{constructor.__name__}Arguments", fields, frozen=True)
+
+
+def _preset_files(method: str, preset: Preset) -> list[tuple[str, DictConfig]]:
+    """Return the preset's layers: the method's full settings, then for ``quick`` what shortens them."""
+    root = shipped("experiments")
+    paths = [root / method / "full.yaml"]
+    if preset == "quick":
+        paths += [root / "quick.yaml", root / method / "quick.yaml"]
+    return [(str(path), typing.cast(DictConfig, OmegaConf.load(path))) for path in paths if path.is_file()]
+
+
+def _dotlist(overrides: Sequence[str]) -> DictConfig:
+    for item in overrides:
+        key, equals, _ = item.partition("=")
+        if not equals or not key.strip():
+            raise UserError(
+                f"'{item}' is no override", where="the command line", remedy="write key=value, as in training.epochs=20 or method.c=3"
+            )
+        if "${" in item:
+            raise UserError(f"'{item}' refers to another value", where="the command line", remedy="write the value itself")
+    try:
+        return OmegaConf.from_dotlist(list(overrides))
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"an override cannot be read: {str(error).splitlines()[0]}",
+            where=" ".join(overrides),
+            remedy="write key=value, lists as 'method.widths=[3,5,8]' in quotes",
+        ) from error
+
+
+def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictConfig:
+    merged = base
+    for where, layer in layers:
+        try:
+            merged = typing.cast(DictConfig, OmegaConf.merge(merged, layer))
+        except ConfigKeyError as error:
+            raise _unknown_key(str(error.full_key or error.key), base, where) from error
+        except OmegaConfBaseException as error:
+            first = str(error).splitlines()[0]
+            if "$VALUE" in first:  # OmegaConf 2.4.0 leaves its own placeholders in messages about tuples
+                first = "an element of a list has another type than the setting asks for"
+            raise UserError(
+                f"{error.full_key}: {first}" if error.full_key else first, where=where, remedy="give a value of the type it names"
+            ) from error
+    return merged
+
+
+def _unknown_key(key: str, schema: DictConfig, where: str) -> UserError:
+    known = [f"{section}.{name}" for section in ("method", "training") for name in schema[section]]
+    bare = [name for name in known if name.split(".")[1] == key.split(".")[-1]]
+    remedy = f"did you mean '{bare[0]}'? known: {', '.join(known)}" if bare else nearest(key, known)
+    return UserError(f"there is no setting '{key}'", where=where, remedy=remedy)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    try:
+        return typing.cast("dict[str, Any]", canonical(OmegaConf.to_container(config)))
+    except ValueError as error:
+        raise UserError(str(error), where="the request", remedy="give a finite number") from error
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    changed = []
+    for section, settings in after.items():
+        prefix = "" if section == "method" else f"{section}."
+        changed += [f"{prefix}{name}={json.dumps(v).strip(chr(34))}" for name, v in settings.items() if v != before[section][name]]
+    return tuple(changed)
+
+
+def _check(training: Training) -> None:
+    wrong = [name for name in ("epochs", "batch") if getattr(training, name) < 1]
+    wrong += [name for name in ("lr", "weight_decay") if not 0 <= getattr(training, name) < math.inf]
+    if wrong:
+        name = wrong[0]
+        raise UserError(f"training.{name} is {getattr(training, name)}", where="the request", remedy="give a positive number")

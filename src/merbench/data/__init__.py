@@ -1,0 +1,1 @@
+"""The way of the data: manifest, schemes, protocol, sources, store, data module."""

@@ -1,0 +1,193 @@
+"""Card, Stage, Method, METHODS: the contract between a method and everything else."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, final
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from merbench import streams
+from merbench.batch import Batch, Inputs
+from merbench.config import Training
+from merbench.layers import Keyed
+from merbench.registry import Registry
+
+Fidelity = Literal["paper", "port", "reconstruction"]
+Outputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a method is, and how far it is the paper's.
+
+    Attributes:
+        title, year, paper: of the publication, with a DOI, an arXiv number or an address.
+        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows a public
+            port by the paper's authors, ``reconstruction`` where it is ours.
+        departures: every difference from the paper that is known, in words.
+        parameters: classes to parameter count, as far as the paper or its code prints it.
+        pretraining: data beyond the benchmark's training subjects that the method may use.
+    """
+
+    title: str
+    year: int
+    paper: str
+    network: Fidelity
+    training: Fidelity
+    departures: tuple[str, ...] = ()
+    parameters: Mapping[int, int] = field(default_factory=dict)
+    pretraining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named part of training: one ``Trainer.fit``, with its own loss and optimiser.
+
+    What is None is filled from the request's training settings. Held-out probabilities are recorded in the last stage only.
+
+    Attributes:
+        name: such as ``warm-up``.
+        epochs, batch, lr, weight_decay: as in ``config.Training``.
+        outputs, loss: bound methods used instead of ``Method.outputs`` and ``Method.loss``.
+    """
+
+    name: str
+    epochs: int | None = None
+    batch: int | None = None
+    lr: float | None = None
+    weight_decay: float | None = None
+    outputs: Callable[[Batch], Outputs] | None = None
+    loss: Callable[[Outputs, Batch], Outputs] | None = None
+
+    def filled(self, training: Training) -> Stage:
+        """Return the stage with every number set."""
+        missing = {name: getattr(training, name) for name in ("epochs", "batch", "lr", "weight_decay") if getattr(self, name) is None}
+        return replace(self, **missing)
+
+
+SEALED = ("forward", "training_step", "configure_optimizers", "validation_step", "test_step", "train_dataloader", "probabilities", "begin")
+
+
+class Method(LightningModule):
+    """A method of micro-expression recognition: subclass it, write `logits`, register it. Nothing else is edited.
+
+    `outputs` and `loss` are pure: they call no ``self.log`` and store no tensor, so that many folds can be trained as one.
+    Random layers come from `merbench.layers`. The arguments of ``__init__`` after ``classes`` are the method's configuration:
+    each has a type and a default. What the method reads is declared in ``inputs``, on the class or, where it depends on
+    arguments, on the instance.
+
+    Args:
+        classes: number of classes.
+    """
+
+    card: ClassVar[Card]
+    results_version: ClassVar[int] = 1
+    """Raise it when a change makes the same request give other numbers."""
+
+    inputs: Inputs = Inputs()
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self._stage: Stage | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a method that replaces a sealed step: its numbers could not be compared."""
+        super().__init_subclass__(**kwargs)
+        replaced = [name for name in SEALED if name in vars(cls)]
+        if replaced and cls.__module__ != __name__:
+            raise TypeError(f"{cls.__name__} replaces {', '.join(replaced)}, which is sealed; write outputs, loss, stages or optimizer")
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return (B, classes) unnormalised scores. The one method that every network writes."""
+        raise NotImplementedError(f"{type(self).__name__} has neither logits nor outputs")
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """Return ``logits`` (B, classes) and whatever the loss needs beside it."""
+        return {"logits": self.logits(batch)}
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return ``total``, a scalar, and its parts; cross-entropy unless the method says otherwise."""
+        return {"total": functional.cross_entropy(outputs["logits"], batch["label"])}
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the parts of training, in order."""
+        return (Stage("train"),)
+
+    def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser of a stage, whose numbers are all set; Adam unless the method says otherwise."""
+        assert stage.lr is not None and stage.weight_decay is not None
+        return torch.optim.Adam(parameters, lr=stage.lr, weight_decay=stage.weight_decay)
+
+    @final
+    def begin(self, stage: Stage) -> None:
+        """Take up a stage; the engine calls it before each fit."""
+        self._stage = stage
+
+    @final
+    def seed_layers(self, key: int) -> None:
+        """Give every random layer its stream, by the layer's name."""
+        for name, module in self.named_modules():
+            if isinstance(module, Keyed):
+                module.seed(streams.key_of(key, name))
+
+    @final
+    def forward(self, batch: Batch) -> Outputs:
+        """Return what the current stage's loss reads."""
+        return (self._stage.outputs if self._stage and self._stage.outputs else self.outputs)(batch)
+
+    @final
+    def losses(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return the current stage's losses."""
+        return (self._stage.loss if self._stage and self._stage.loss else self.loss)(outputs, batch)
+
+    @final
+    def training_step(self, batch: Batch, index: int) -> Outputs:
+        """Return the losses; every part is logged, by its mean over the epoch."""
+        losses = self.losses(self(batch), batch)
+        self.log_dict(
+            {name: value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(batch["label"])
+        )
+        return {"loss": losses["total"]}
+
+    @final
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the current stage's optimiser over the parameters that ask for a gradient."""
+        assert self._stage is not None, "begin(stage) comes first"
+        return self.optimizer(self._stage, [parameter for parameter in self.parameters() if parameter.requires_grad])
+
+    @final
+    def probabilities(self, batch: Batch) -> Tensor:
+        """Return (B, classes) float32 probabilities in eval mode, and leave every module in the mode it was in."""
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with torch.no_grad():
+                return functional.softmax(self.outputs(batch)["logits"].float(), dim=-1)
+        finally:
+            for module, training in modes:
+                module.training = training
+
+
+class ClosedForm(Method):
+    """A method that is solved, not descended: it sees all training clips at once. It has one recorded epoch.
+
+    What `fit` learns is kept through ``get_extra_state`` and ``set_extra_state`` (tensors and plain values), or in buffers.
+    """
+
+    @abstractmethod
+    def fit(self, batch: Batch) -> None:
+        """Learn from all clips of the training subjects."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return nothing: there is no descent."""
+        return ()
+
+
+METHODS: Registry[type[Method]] = Registry("method")

@@ -1,0 +1,87 @@
+"""A support vector machine on the flow image: the simple model that a deep method has to beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from merbench.batch import Batch, Flow, Inputs
+from merbench.data.augment import mirror
+from merbench.method import METHODS, Card, ClosedForm
+
+
+@METHODS.add("svm_flow")
+class SVMFlow(ClosedForm):
+    """Radial kernel, balanced class weights, after standardising each value over the training clips.
+
+    The logits are decision values, one against the rest: their order is the machine's, their size is not calibrated.
+
+    Args:
+        classes: number of classes.
+        c: penalty of the machine.
+        centred: the median of u and of v is removed from each clip: much of what is called method is head motion left in the flow.
+        mirrored: mirrored copies join the training clips, and a clip's decision values are those of itself and its mirror image, summed.
+    """
+
+    card = Card(
+        title="Support vector machine on optical flow (merbench's own baseline)",
+        year=2026,
+        paper="scikit-learn SVC (Chang and Lin, LIBSVM, doi 10.1145/1961189.1961199)",
+        network="reconstruction",
+        training="reconstruction",
+        departures=("There is no paper behind this baseline.",),
+    )
+
+    def __init__(self, classes: int, c: float = 1.0, centred: bool = True, mirrored: bool = True) -> None:
+        super().__init__(classes)
+        self.c, self.mirrored = c, mirrored
+        self.inputs = Inputs(flow=Flow(size=28, strain=True, stabilisation="median" if centred else "none"))
+        self.learnt: dict[str, Tensor] = {}
+
+    def fit(self, batch: Batch) -> None:
+        """Learn from the training clips and, where ``mirrored``, from their mirror images."""
+        features, labels = batch["flow"].flatten(1), batch["label"]
+        if self.mirrored:
+            features = torch.cat([features, mirror(batch)["flow"].flatten(1)])
+            labels = torch.cat([labels, labels])
+        self.set_extra_state({"features": features.cpu(), "labels": labels.cpu()})
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return (B, classes) decision values."""
+        values = self._decide(batch["flow"])
+        if self.mirrored:
+            values = values + self._decide(mirror(batch)["flow"])
+        return values
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """Return what was learnt from: the machine is solved again from it, since scikit-learn's own state is no tensor."""
+        return self.learnt
+
+    def set_extra_state(self, state: Any) -> None:
+        """Solve the machine for these features (M, D) and labels (M,)."""
+        from sklearn.pipeline import make_pipeline  # here: scikit-learn takes a second to import
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        self.learnt = state
+        if state:
+            self.machine = make_pipeline(StandardScaler(), SVC(C=self.c, class_weight="balanced"))
+            self.machine.fit(_doubles(state["features"]), state["labels"].numpy())
+
+    def _decide(self, flow: Tensor) -> Tensor:
+        """Return (B, classes) decision values; a class that no training clip has gets the lowest."""
+        values = self.machine.decision_function(_doubles(flow.flatten(1)))
+        known = self.machine.classes_
+        if len(known) == 2:  # scikit-learn gives two classes one column
+            values = np.stack([-values, values], axis=1)
+        full = np.full((len(flow), self.classes), values.min() - 1.0)
+        full[:, known] = values
+        return torch.from_numpy(full).to(flow.device)
+
+
+def _doubles(features: Tensor) -> NDArray[np.float64]:
+    return features.detach().cpu().double().numpy()

@@ -1,0 +1,52 @@
+"""Clip and Fold: what is judged, and how it is split. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One micro-expression.
+
+    Attributes:
+        database: ``smic``, ``casme2``, ``samm`` or ``casme3``.
+        subject: always with its database, ``casme2/sub01``, since bare names collide between databases.
+        name: the clip's name within its subject; alone it is not unique (CASME II has 255 clips and 167 names).
+        onset, apex, offset: frame numbers as they stand in the file names, where known.
+        emotion: as the database's owner names it, where an owner's sheet was read.
+        flags: what was repaired or assumed about this clip.
+    """
+
+    database: str
+    subject: str
+    name: str
+    onset: int | None = None
+    apex: int | None = None
+    offset: int | None = None
+    emotion: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``<database>/<subject>/<clip>``, unique over all databases."""
+        return f"{self.subject}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One held-out subject.
+
+    Attributes:
+        subject: who is held out, ``casme2/sub01``.
+        train, test: positions in the clip list; no subject stands on both sides.
+    """
+
+    subject: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """``casme2--sub01``, fit for a file name."""
+        return self.subject.replace("/", "--")
