@@ -122,7 +122,8 @@ class Method(LightningModule):
 
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a stage, whose numbers are all set; Adam unless the method says otherwise."""
-        assert stage.lr is not None and stage.weight_decay is not None
+        assert stage.lr is not None, "the engine fills a stage before it is used"
+        assert stage.weight_decay is not None
         return torch.optim.Adam(parameters, lr=stage.lr, weight_decay=stage.weight_decay)
 
     @final
@@ -137,7 +138,6 @@ class Method(LightningModule):
             if isinstance(module, Keyed):
                 module.seed(streams.key_of(key, name))
 
-    @final
     def forward(self, batch: Batch) -> Outputs:
         """Return what the current stage's loss reads."""
         return (self._stage.outputs if self._stage and self._stage.outputs else self.outputs)(batch)
@@ -148,7 +148,7 @@ class Method(LightningModule):
         return (self._stage.loss if self._stage and self._stage.loss else self.loss)(outputs, batch)
 
     @final
-    def training_step(self, batch: Batch, index: int) -> Outputs:
+    def training_step(self, batch: Batch, _index: int) -> Outputs:
         """Return the losses; every part is logged, by its mean over the epoch."""
         losses = self.losses(self(batch), batch)
         self.log_dict(

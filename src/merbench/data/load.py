@@ -29,7 +29,7 @@ def prepare(data: Data, scheme_name: str, root: Path = store.ROOT) -> Path:
     on = manifest.join(databases)
     path = data_path(data.source)
     if path is None:
-        stored = store.find(root, data.source, on, scheme.name)
+        stored = store.find(root, data.source, scheme.name, on)
         if len(stored) == 1:
             return stored[0]
         raise _nothing_set_up(data.source, on, stored)
@@ -37,6 +37,24 @@ def prepare(data: Data, scheme_name: str, root: Path = store.ROOT) -> Path:
     clips = scheme.select(databases)
     labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
     return store.save(Prepared(on, data.source, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
+
+
+def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
+    """Return the composite of all databases of which every clip is there; ``3db`` where none is, so that a run names what is missing.
+
+    Raises:
+        UserError: no data are set up.
+    """
+    path = data_path(source)
+    if path is None:
+        stored = store.find(root, source, scheme_name)
+        if len(stored) == 1:
+            return store.load(stored[0]).on
+        raise _nothing_set_up(source, "any database", stored)
+    scheme = schemes.scheme(scheme_name)
+    found = published_flow.locate(path, scheme)
+    whole = [each for each in manifest.DATABASES if all(clip.key in found for clip in scheme.select((each,)))]
+    return manifest.join(tuple(whole)) or "3db"
 
 
 def check_source(name: str) -> None:

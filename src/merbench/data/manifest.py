@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-from pathlib import Path
 
 from merbench.config import shipped
 from merbench.errors import UserError

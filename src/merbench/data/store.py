@@ -84,6 +84,6 @@ def load(path: Path) -> Prepared:
         raise UserError(f"prepared data cannot be read: {error}", where=path, remedy="delete this folder; it is made again") from error
 
 
-def find(root: Path, source: str, on: str, scheme: str) -> list[Path]:
-    """Return the finished sets of a source, database and scheme, for a machine that has no copy of the database."""
+def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:
+    """Return the finished sets of a source and scheme, for a machine that has no copy of the database."""
     return sorted(path for path in (root / source).glob(f"{on}-{scheme}-*") if (path / "index.json").is_file())

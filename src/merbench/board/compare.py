@@ -1,0 +1,70 @@
+"""Two runs, paired over subjects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merbench import scores
+from merbench.board.rows import Table, predictions
+from merbench.errors import UserError
+from merbench.results import Run, fold_name, runs_in
+
+
+def find(root: Path, named: str) -> Run:
+    """Return the run with this folder or beginning of a key.
+
+    Raises:
+        UserError: none or several have it.
+    """
+    if (Path(named) / "request.yaml").is_file():
+        return Run(Path(named))
+    found = [run for run in runs_in(root) if run.path.name.startswith(named)] if named else []
+    if len(found) != 1:
+        known = ", ".join(f"{run.path.name} ({run.request.name})" for run in (found or runs_in(root)))
+        raise UserError(
+            f"{len(found)} runs begin with '{named}'" if found else f"there is no run '{named}'",
+            where=root.absolute(),
+            remedy=f"name one of: {known}" if known else "merbench bench makes runs",
+        )
+    return found[0]
+
+
+def compare_runs(a: Run, b: Run) -> str:
+    """Return the difference of two runs' pooled UF1 and UAR in words, with interval and p.
+
+    Raises:
+        UserError: they have other clips or labels, or no seed is complete.
+    """
+    first, second = _last(a), _last(b)
+    if not np.array_equal(first[0].clips, second[0].clips) or not np.array_equal(first[0].truth, second[0].truth):
+        raise UserError(
+            "the two runs have other clips or labels; there is nothing to pair",
+            where=f"{a.path} and {b.path}",
+            remedy="compare runs of one table",
+        )
+    table, seeds = first[0], min(len(first[1]), len(second[1]))
+    lines = [f"{a.request.name} against {b.request.name}, last epoch, {seeds} seed{'s' if seeds > 1 else ''}, paired over subjects"]
+    for name, score in (("UF1", scores.uf1), ("UAR", scores.uar)):
+        pair = (first[1][:seeds], second[1][:seeds])
+        classes = len(a.provenance.classes)
+        ones = [float(score(scores.confusion(table.truth, each, classes)).mean()) for each in pair]
+        test = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
+        lines.append(
+            f"{name}  {ones[0]:.4f} - {ones[1]:.4f} = {test.difference:+.4f}"
+            f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p = {test.p:.4f}"
+        )
+    return "\n".join(lines)
+
+
+def _last(run: Run) -> tuple[Table, NDArray[np.int64]]:
+    """Return a run's table and its last epoch's predictions by seed, (seeds, N)."""
+    finished, subjects = run.finished(), run.provenance.folds
+    seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
+    names = {seed: [fold_name(subject, seed) for subject in subjects] for seed in seeds}
+    tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
+    if not tables:
+        raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
+    return tables[0], np.stack([table.predicted[-1] for table in tables])

@@ -1,0 +1,162 @@
+"""Rows as text: Markdown, CSV, JSON; and the words that the terminal shows too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from merbench.board.rows import Row
+
+COLUMNS = ("#", "method", "UF1", "95 % interval", "UAR", "accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold")
+
+
+def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """Group rows that may be ranked with one another, each group by UF1 of the last epoch, with its heading."""
+    grouped: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.readings:
+            grouped.setdefault(row.table, []).append(row)
+    ordered = []
+    for _, members in sorted(grouped.items()):
+        members.sort(key=lambda row: (-row.readings["last"].uf1, row.method))
+        ordered.append((heading(members[0]), members))
+    return ordered
+
+
+def heading(row: Row) -> str:
+    """Return ``smic+casme2, published flow, megc3, loso: 309 clips, 40 subjects (partial composite)``."""
+    marks = [mark for mark in row.marks if mark != "published flow"]
+    tail = f" ({', '.join(marks)})" if marks else ""
+    source = row.source.replace("-", " ")
+    return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects{tail}"
+
+
+def cells(rank: int, row: Row) -> tuple[str, ...]:
+    """Return a row's cells, one per entry of COLUMNS."""
+    last, oracle = row.readings["last"], row.readings.get("oracle-subject")
+    return (
+        str(rank),
+        row.method,
+        number(last.uf1),
+        interval(last.uf1_interval),
+        number(last.uar),
+        number(last.accuracy),
+        number(oracle.uf1) if oracle else "not run",
+        number(oracle.chance_uf1) if oracle else "",
+        str(len(row.seeds)),
+        f"{row.parameters:,}" if row.parameters else "none",
+        duration(row.seconds),
+    )
+
+
+def chance_cells(row: Row) -> tuple[str, ...]:
+    """Return the cells of the row that guessing would have in the ``last`` reading."""
+    return ("", "chance (guesses)", number(row.readings["last"].chance_uf1), *("",) * (len(COLUMNS) - 3))
+
+
+FOOT = (
+    "Ranked by UF1 of the last epoch, pooled over all folds. oracle-subject picks each held-out subject's best epoch on its own test clips "
+    "and is never ranked; beside it stands what guesses score by that rule."
+)
+
+
+def incomplete(rows: Iterable[Row]) -> list[str]:
+    """Return a line for each run that lacks folds."""
+    return [
+        f"{row.method} on {row.on}: {row.missing} folds missing{f', {row.failed} failed' if row.failed else ''} ({row.path})"
+        for row in rows
+        if row.missing or row.failed
+    ]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the board as Markdown."""
+    parts = ["# merbench leaderboard"]
+    for title, members in tables(rows):
+        lines = [_line(COLUMNS), _line("---" for _ in COLUMNS)]
+        lines += [_line(cells(rank, row)) for rank, row in enumerate(members, 1)]
+        lines.append(_line(chance_cells(members[0])))
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    lacking = incomplete(rows)
+    if lacking:
+        parts.append("Not finished:\n\n" + "\n".join(f"- {line}" for line in lacking))
+    return "\n\n".join([*parts, FOOT]) + "\n"
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Return one line per run and reading."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "on",
+            "source",
+            "scheme",
+            "protocol",
+            "preset",
+            "method",
+            "reading",
+            "ranked",
+            "uf1",
+            "uf1_low",
+            "uf1_high",
+            "uar",
+            "accuracy",
+            "chance_uf1",
+            "seeds",
+            "epochs",
+            "parameters",
+            "fold_seconds",
+            "peak_mib",
+            "annotations",
+            "run",
+        ]
+    )
+    for row in rows:
+        for name, score in row.readings.items():
+            writer.writerow(
+                [row.on, row.source, row.scheme, row.protocol, row.preset, row.method, name, name == "last"]
+                + [f"{value:.6f}" for value in (score.uf1, *score.uf1_interval, score.uar, score.accuracy, score.chance_uf1)]
+                + [len(row.seeds), row.epochs, row.parameters, _plain(row.seconds), _plain(row.peak_mib), row.annotations, row.path]
+            )
+    return out.getvalue()
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """Return everything, as JSON."""
+    return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+
+
+FORMATS = {"md": markdown, "csv": as_csv, "json": as_json}
+
+
+def number(value: float) -> str:
+    """Return a score with four places, as the field prints them; a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def interval(pair: tuple[float, float]) -> str:
+    """Return ``.655 to .777``."""
+    return "-" if math.isnan(pair[0]) else f"{pair[0]:.3f} to {pair[1]:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``12.3 s``, ``4 min 10 s`` or ``2 h 5 min``."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _line(parts: Iterable[str]) -> str:
+    return "| " + " | ".join(part.replace("|", "\\|") for part in parts) + " |"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

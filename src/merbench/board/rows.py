@@ -1,0 +1,254 @@
+"""One run read as one row: every reading, with its interval, its parts and what chance would score by the same rule."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merbench import scores
+from merbench.data import manifest
+from merbench.errors import UserError
+from merbench.results import FoldResult, Provenance, Run, fold_name, write
+from merbench.scores import READINGS, Reading
+
+FORMAT = 1
+"""Of summary.json; raised when a row is computed in another way."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Pooled scores of one reading, means over seeds.
+
+    Attributes:
+        uf1, uar, accuracy: pooled over all folds.
+        uf1_interval, uar_interval: 95 %, subjects drawn with replacement within each database.
+        parts: database to UF1 and UAR, the same predictions read on that database's clips.
+        chance_uf1, chance_uf1_sd: what guesses from the class prior score by this reading with as many epochs.
+        confusion: summed over seeds; rows true, columns predicted.
+    """
+
+    uf1: float
+    uar: float
+    accuracy: float
+    uf1_interval: tuple[float, float]
+    uar_interval: tuple[float, float]
+    parts: dict[str, tuple[float, float]]
+    chance_uf1: float
+    chance_uf1_sd: float
+    confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the board says of one run. Scores are there when at least one seed has all its folds.
+
+    Attributes:
+        key: of the run; ``path`` is its folder below the root of runs.
+        method: with overrides in brackets.
+        marks: why it is not ranked with others, in words.
+        seeds: indices that have all folds.
+        missing: fold files that a begun seed lacks.
+        readings: by name; the oracles are absent where only the last epoch was recorded.
+        averages: of the ``last`` reading, the five that papers call UF1.
+    """
+
+    key: str
+    path: str
+    method: str
+    on: str
+    source: str
+    scheme: str
+    protocol: str
+    preset: str
+    annotations: str
+    marks: tuple[str, ...]
+    clips: int
+    subjects: int
+    seeds: tuple[int, ...]
+    missing: int
+    failed: int
+    epochs: int
+    parameters: int
+    seconds: float | None
+    peak_mib: float | None
+    classes: tuple[str, ...] = ()
+    readings: dict[str, Score] = field(default_factory=dict)
+    averages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def table(self) -> tuple[str, str, str, str, str, str]:
+        """Return what rows must share to be ranked with one another."""
+        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.annotations)
+
+
+def row_of(run: Run) -> Row:
+    """Return a run's row, from its summary where that was made of these very fold files.
+
+    Raises:
+        UserError: a file of the run cannot be read, or its folds do not fit together.
+    """
+    digest = run.digest()
+    path = run.path / "summary.json"
+    cached = _cached(path.read_text(encoding="utf-8") if path.is_file() else "", digest, run.path.name)
+    if cached is not None:
+        return cached
+    row = _compute(run)
+    with contextlib.suppress(OSError):  # a view only: on a read-only disk it is made anew each time
+        write(path, json.dumps({"format": FORMAT, "folds": digest, "row": asdict(row)}, indent=1).encode())
+    return row
+
+
+def _cached(text: str, digest: str, key: str) -> Row | None:
+    try:
+        found: dict[str, Any] = json.loads(text)
+        if found["format"] != FORMAT or found["folds"] != digest or found["row"]["key"] != key:
+            return None
+        row = dict(found["row"])
+        for name in ("marks", "seeds", "classes"):
+            row[name] = tuple(row[name])
+        row["readings"] = {name: Score(**_tuples(score)) for name, score in row["readings"].items()}
+        return Row(**row)
+    except (ValueError, KeyError, TypeError):  # a damaged view is made anew
+        return None
+
+
+def _tuples(score: dict[str, Any]) -> dict[str, Any]:
+    parts = {name: tuple(pair) for name, pair in score["parts"].items()}
+    return {**score, "parts": parts, "uf1_interval": tuple(score["uf1_interval"]), "uar_interval": tuple(score["uar_interval"])}
+
+
+def _compute(run: Run) -> Row:
+    request, provenance = run.request, run.provenance
+    finished = run.finished()
+    begun = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
+    wanted = {seed: [fold_name(subject, seed) for subject in provenance.folds] for seed in begun}
+    seeds = tuple(seed for seed in begun if finished.issuperset(wanted[seed]))
+    runs = {seed: run.results(wanted[seed]) for seed in seeds}
+    costs = [provenance.costs[name] for seed in seeds for name in wanted[seed] if name in provenance.costs]
+    readings, averages = _score(run, provenance, runs) if seeds else ({}, {})
+    return Row(
+        key=run.path.name,
+        path="/".join(run.path.parts[-4:]),
+        method=request.name,
+        on=request.data.on,
+        source=request.data.source,
+        scheme=request.scheme,
+        protocol=request.protocol,
+        preset=request.preset,
+        annotations=provenance.data["annotations"],
+        marks=_marks(request.data.on, request.data.source, request.preset),
+        clips=provenance.clips,
+        subjects=len(provenance.folds),
+        seeds=seeds,
+        missing=sum(len(set(wanted[seed]) - finished) for seed in begun),
+        failed=len(provenance.failed),
+        epochs=int(runs[seeds[0]][0].epochs[-1]) if seeds else 0,
+        parameters=provenance.parameters,
+        seconds=float(np.mean([cost["seconds"] for cost in costs])) if costs else None,
+        peak_mib=max(cost["peak_mib"] for cost in costs) if costs else None,
+        classes=tuple(provenance.classes),
+        readings=readings,
+        averages=averages,
+    )
+
+
+def _marks(on: str, source: str, preset: str) -> tuple[str, ...]:
+    marks = []
+    if source == "published-flow":
+        marks.append("published flow")
+    whole = manifest.COMPOSITES["3db"]
+    databases = manifest.databases_of(on)
+    if 1 < len(databases) < len(whole):
+        marks.append("partial composite")
+    if preset == "quick":
+        marks.append("quick")
+    return tuple(marks)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A seed's predictions, clips sorted by key.
+
+    Attributes:
+        clips, subjects, databases, truth: (N,).
+        predicted: (E, N) class indices by recorded epoch.
+    """
+
+    clips: NDArray[np.str_]
+    subjects: NDArray[np.str_]
+    databases: NDArray[np.str_]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
+    """Join a seed's folds, by clip key.
+
+    Raises:
+        UserError: folds have other epochs, or a clip stands twice or under another subject than the held-out one.
+    """
+    clips = np.array([clip for fold in folds for clip in fold.clips])
+    subjects = np.array([fold.subject for fold in folds for _ in fold.clips])
+    if len(set(clips.tolist())) < len(clips) or any(c.rsplit("/", 1)[0] != s for c, s in zip(clips, subjects, strict=True)):
+        raise UserError(
+            "a clip stands twice or in another subject's fold", where=run.path, remedy="delete this run's folder and run it again"
+        )
+    if any(not np.array_equal(fold.epochs, folds[0].epochs) for fold in folds):
+        raise UserError("folds of one run have other epochs", where=run.path, remedy="delete this run's folder and run it again")
+    order = np.argsort(clips)
+    truth = np.concatenate([fold.labels for fold in folds])
+    predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
+    databases = np.array([clip.split("/")[0] for clip in clips])
+    return Table(clips[order], subjects[order], databases[order], truth[order], predicted[:, order].astype(np.int64))
+
+
+def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) -> tuple[dict[str, Score], dict[str, float]]:
+    tables = [predictions(run, folds) for folds in runs.values()]
+    first = tables[0]
+    if len(first.clips) != provenance.clips:
+        raise UserError(
+            f"the folds hold {len(first.clips)} clips, not {provenance.clips}",
+            where=run.path,
+            remedy="delete this run's folder and run it again",
+        )
+    classes = len(provenance.classes)
+    recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1
+    whole = len(first.predicted) == recorded
+    readings: dict[str, Score] = {name: _reading(name, tables, classes) for name in READINGS if name == "last" or (whole and recorded > 1)}
+    last = np.stack([table.predicted[-1] for table in tables])
+    per_seed = [scores.averages(first.truth, row, first.subjects, first.databases, classes) for row in last]
+    averages = {name: float(np.mean([each[name] for each in per_seed])) for name in per_seed[0]}
+    return readings, averages
+
+
+def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
+    first = tables[0]
+    taken = np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes) for t in tables])
+    matrices = scores.confusion(first.truth, taken, classes)
+    chance = scores.chance(reading, first.truth, first.subjects, classes, len(first.predicted))
+    parts = {}
+    present = set(first.databases.tolist())
+    for database in (*(name for name in manifest.DATABASES if name in present), *sorted(present - set(manifest.DATABASES))):
+        here = first.databases == database
+        part = scores.confusion(first.truth[here], taken[:, here], classes)
+        parts[database] = (float(scores.uf1(part).mean()), float(scores.uar(part).mean()))
+    intervals = [
+        scores.bootstrap(first.truth, taken, first.subjects, first.databases, classes, score) for score in (scores.uf1, scores.uar)
+    ]
+    return Score(
+        uf1=float(scores.uf1(matrices).mean()),
+        uar=float(scores.uar(matrices).mean()),
+        accuracy=float(scores.accuracy(matrices).mean()),
+        uf1_interval=(intervals[0].low, intervals[0].high),
+        uar_interval=(intervals[1].low, intervals[1].high),
+        parts=parts,
+        chance_uf1=chance.uf1,
+        chance_uf1_sd=chance.uf1_sd,
+        confusion=matrices.sum(0).tolist(),
+    )

@@ -1,0 +1,139 @@
+"""merbench bench: train what is missing, then print the row."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from merbench.errors import UserError
+
+if TYPE_CHECKING:
+    from merbench.engine.run import Plan
+
+
+def bench(
+    method: Annotated[str, typer.Argument(help="A method's name; [bold]merbench methods[/] lists them.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as training.epochs=20 or method.c=3.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Databases: 3db, smic+casme2, ...; several runs with a comma. Left out: every database that is complete."),
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="Clips and classes.")] = "megc3",
+    preset: Annotated[Literal["full", "quick"], typer.Option(help="As published, or shortened for a first look.")] = "full",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds; more add to those that are there.")] = 1,
+    workers: Annotated[str, typer.Option(help="Processes: a number, or auto for one per GPU, else per core.")] = "auto",
+    source: Annotated[str, typer.Option(help="Where the arrays come from.")] = "published-flow",
+    runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+) -> None:
+    """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
+    from merbench import methods
+    from merbench.data import load
+
+    methods.check(method)
+    count = _worker_count(workers)
+    load.check_source(source)
+    named = on if on is not None else load.complete(source, scheme)
+
+    from merbench.engine import run
+    from merbench.engine import workers as processes
+
+    processes.warm()
+    plans = [
+        run.plan(
+            method,
+            each,
+            source=source,
+            scheme=scheme,
+            preset=preset,
+            overrides=overrides or [],
+            seeds=seeds,
+            worker_count=count,
+            root=runs,
+        )
+        for each in named.split(",")
+    ]
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    codes = [_run(planned) for planned in plans]
+    raise typer.Exit(max(codes))
+
+
+def _run(planned: Plan) -> int:
+    """Do one plan and print its row; return the exit code."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from merbench.board.rows import row_of
+    from merbench.cli.show import show_row
+    from merbench.engine import run, workers
+
+    console = Console(stderr=True, highlight=False)
+    missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
+    about = f"{planned.request.name} on {planned.request.data.on}, {len(planned.folds)} folds"
+    console.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("folds"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    failed: list[workers.Failed] = []
+    shares: dict[workers.Task, float] = {}
+    done = there
+    events = run.execute(planned)
+    try:
+        with Progress(*columns, console=console, disable=not missing) as progress:
+            bar = progress.add_task(planned.request.method, total=missing)
+            for event in events:
+                if isinstance(event, workers.Progress):
+                    shares[event.task] = event.share
+                elif isinstance(event, workers.Finished):
+                    shares[event.task] = 1.0
+                    done += 1
+                    _say_line(console, done, len(planned.names), planned.name(event.task), event.cost.seconds)
+                else:
+                    shares.pop(event.task, None)
+                    what = "is tried once more" if event.again else "has failed"
+                    console.print(f"fold {planned.name(event.task)} {what}: {event.reason}", markup=False)
+                    failed += [] if event.again else [event]
+                progress.update(bar, completed=sum(shares.values()))
+    except KeyboardInterrupt:
+        events.close()
+        console.print(f"interrupted: {done} of {len(planned.names)} folds are kept; the same command goes on from there", markup=False)
+        raise typer.Exit(130) from None
+    row = row_of(planned.run)
+    if row.readings:
+        show_row(row, planned.run.path)
+    if not failed:
+        return 0
+    console.print(f"{len(failed)} folds failed, {done} of {len(planned.names)} are kept: {planned.run.path}", markup=False)
+    if any(event.trace for event in failed):
+        console.print(f"what went wrong, fold by fold: {planned.run.path / 'failures'}", markup=False)
+    return 1
+
+
+def _say_line(console: object, done: int, total: int, name: str, seconds: float) -> None:
+    """Where there is no terminal to draw a bar on, print a line for each tenth of the folds."""
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    if not console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
+        console.print(f"{done} of {total} folds ({name}, {seconds:.1f} s)", markup=False)
+
+
+def _worker_count(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise UserError(f"'{text}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
+    return int(text)
+
+
+def _as_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,73 @@
+"""merbench leaderboard and compare: what was measured, read anew from the fold files. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from merbench.errors import UserError
+
+Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
+
+
+def leaderboard(
+    format: Annotated[Literal["md", "csv", "json"] | None, typer.Option(help="Text for a file; left out: a table to read.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
+    from merbench.board import render
+    from merbench.board.rows import row_of
+    from merbench.results import runs_in
+
+    rows = [row_of(run) for run in runs_in(runs)]
+    if not rows:
+        raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
+    if format is None and out is None:
+        _show(rows)
+        return
+    text = render.FORMATS[format or "md"](rows)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"the board cannot be written: {error.strerror}", where=out.absolute(), remedy="name another file: --out"
+        ) from error
+
+
+def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+    from rich.console import Console
+    from rich.table import Table
+
+    from merbench.board import render
+
+    console = Console(highlight=False)
+    for title, members in render.tables(rows):
+        table = Table(
+            title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        for name in render.COLUMNS:
+            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
+        for rank, row in enumerate(members, 1):
+            table.add_row(*(cell.replace("[", "\\[") for cell in render.cells(rank, row)))
+        table.add_row(*render.chance_cells(members[0]), style="dim")
+        console.print(table, "")
+    for line in render.incomplete(rows):
+        console.print(f"not finished: {line}", markup=False)
+    console.print(render.FOOT, style="dim")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A run: its folder, or the beginning of its key.")],
+    second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Test whether two runs differ, paired over subjects, by their last epoch."""
+    from merbench.board.compare import compare_runs, find
+
+    typer.echo(compare_runs(find(runs, first), find(runs, second)))

@@ -1,0 +1,46 @@
+"""merbench methods: what there is, and how far it is its paper's."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+
+def methods(name: Annotated[str | None, typer.Argument(help="A method, for its whole card.")] = None) -> None:
+    """List the methods, or show one method's card, arguments and inputs."""
+    from merbench import methods as package
+
+    package.check(name or package.NAMES[0])
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from merbench.method import METHODS
+
+    console = Console(highlight=False)
+    for each in [name] if name else package.NAMES:
+        package.load(each)
+    if name is None:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("method", "year", "network", "training", "what"):
+            table.add_column(column, no_wrap=column != "what")
+        for each in package.NAMES:
+            card = METHODS[each].card
+            table.add_row(each, str(card.year), card.network, card.training, card.title)
+        console.print(table)
+        console.print("paper: as read in the paper; port: as its authors' public code; reconstruction: ours.", style="dim")
+        return
+    constructor = METHODS[name]
+    card = constructor.card
+    console.print(f"[bold]{name}[/]  {card.title} ({card.year})")
+    console.print(f"source      {card.paper}", markup=False)
+    console.print(f"fidelity    network: {card.network}, training: {card.training}")
+    for departure in card.departures:
+        console.print(f"departure   {departure}", markup=False)
+    for classes, count in card.parameters.items():
+        console.print(f"parameters  {count:,} with {classes} classes, as printed")
+    for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
+        console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
+    console.print(f"reads       {constructor(3).inputs}", markup=False)

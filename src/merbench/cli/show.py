@@ -1,0 +1,57 @@
+"""One row as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from merbench.board.render import duration, heading, interval, number
+from merbench.board.rows import Row, Score
+
+NAMES = {
+    "last": "last epoch",
+    "oracle-subject": "oracle: best epoch per subject",
+    "oracle-epoch": "oracle: best common epoch",
+}
+
+
+def show_row(row: Row, folder: Path) -> None:
+    """Print a run's scores to standard output: what counts first, what does not count after it, each with its chance."""
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{_safe(row.method)}[/] on {_safe(heading(row))}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("reading", "UF1", "95 % interval", "UAR", "accuracy", "chance UF1"):
+        table.add_column(name, justify="left" if name == "reading" else "right", no_wrap=True)
+    last = row.readings["last"]
+    table.add_row("[bold]last epoch[/]", f"[bold]{number(last.uf1)}[/]", *_rest(last))
+    if len(last.parts) > 1:
+        for database, (uf1, uar) in last.parts.items():
+            table.add_row(f"  {database}", number(uf1), "", number(uar), "", "", style="dim")
+    oracles = [name for name in row.readings if name != "last"]
+    if oracles:
+        table.add_section()
+        table.add_row("not ranked: the epoch was chosen on the held-out subjects", style="dim italic")
+    for name in oracles:
+        table.add_row(f"  {NAMES[name]}", number(row.readings[name].uf1), *_rest(row.readings[name]), style="dim")
+    console.print(table)
+    console.print(_facts(row), style="dim", soft_wrap=True)
+    console.print(f"kept in {_safe(str(folder))}; all rows: merbench leaderboard", style="dim", soft_wrap=True)
+
+
+def _rest(score: Score) -> tuple[str, ...]:
+    chance = f"{score.chance_uf1:.2f} ± {score.chance_uf1_sd:.2f}"
+    return (interval(score.uf1_interval), number(score.uar), number(score.accuracy), chance)
+
+
+def _facts(row: Row) -> str:
+    seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''}"
+    epochs = f"{row.epochs} epochs" if row.epochs > 1 else "closed form or one epoch"
+    parameters = f"{row.parameters:,} parameters" if row.parameters else "no trained parameters"
+    memory = f"{row.peak_mib:,.0f} MiB at most in a worker" if row.peak_mib else "memory unknown"
+    return f"{seeds}, {epochs}, {parameters}, {duration(row.seconds)} a fold, {memory}"
+
+
+def _safe(text: str) -> str:
+    return text.replace("[", "\\[")

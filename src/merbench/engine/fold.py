@@ -1,0 +1,237 @@
+"""One leave-one-subject-out fold: a Lightning Trainer per stage, and the held-out subject looked at from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import random
+import resource
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from merbench import streams
+from merbench.batch import Batch
+from merbench.config import Request
+from merbench.data.datamodule import LosoDataModule
+from merbench.data.prepared import Prepared
+from merbench.method import METHODS, ClosedForm, Method, Stage
+from merbench.results import Cost, FoldResult
+from merbench.sample import Fold
+
+RESULTS_VERSION = 1
+"""Raised when a change to the engine or the data module makes the same request give other numbers."""
+
+Tick = Callable[[float], None]
+"""Called with the share of a fold's epochs that is done."""
+
+
+class FoldError(RuntimeError):
+    """A fold cannot be finished, for a reason that lies in its training."""
+
+
+def build(request: Request, classes: int) -> Method:
+    """Return the request's method with its arguments; lists of the request become tuples."""
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in request.arguments.items()}
+    return METHODS[request.method](classes, **arguments)
+
+
+def train(
+    request: Request,
+    prepared: Prepared,
+    everything: Batch,
+    fold: Fold,
+    folds: Sequence[Fold],
+    seed: int,
+    device: torch.device,
+    environment: dict[str, str],
+    tick: Tick = lambda _: None,
+) -> tuple[FoldResult, Cost, Method]:
+    """Train one fold and return what it leaves, what it cost and the trained method.
+
+    Nothing here depends on other folds, on the process's history or on its number of threads: the global random states are seeded
+    from the fold's name and put back afterwards, and on the CPU one intra-op thread is used.
+
+    Args:
+        request: the run.
+        prepared: clips and labels.
+        everything: all clips as the method wants them, from ``datamodule.serve``.
+        fold, folds: this fold, and all folds of the protocol.
+        seed: seed index.
+        device: CPU or one GPU.
+        environment: recorded in the fold file.
+        tick: told how far it is.
+
+    Raises:
+        FoldError: the loss is not finite.
+    """
+    begun = time.perf_counter()
+    key = streams.key_of(request.method, request.scheme, fold.subject, seed)
+    with _quiet(), _one_thread(), _isolated(key):
+        method = build(request, len(prepared.classes))
+        method.seed_layers(streams.key_of(key, "layers"))
+        recorder = Recorder(request.training.record, tick)
+        if isinstance(method, ClosedForm):
+            module = LosoDataModule(everything, fold, folds, request.training, len(fold.train), key, device)
+            method.to(device).fit(module.whole())
+            recorder.keep(method, module.held_out(), epoch=1)
+        else:
+            stages = [stage.filled(request.training) for stage in method.stages()]
+            recorder.total = sum(stage.epochs or 0 for stage in stages)
+            for stage in stages:
+                module = LosoDataModule(
+                    everything, fold, folds, request.training, stage.batch or 1, streams.key_of(key, stage.name), device
+                )
+                recorder.take(stage, module.held_out() if stage is stages[-1] else None)
+                method.begin(stage)
+                _trainer(stage, device, recorder).fit(method, datamodule=module)
+        tick(1.0)
+    result = FoldResult(
+        subject=fold.subject,
+        seed=seed,
+        clips=tuple(prepared.clips[i].key for i in fold.test),
+        labels=prepared.labels[list(fold.test)],
+        classes=prepared.classes,
+        epochs=np.array(recorder.epochs, dtype=np.int32),
+        probabilities=np.stack(recorder.probabilities),
+        curve=recorder.curve,
+        weights=weights_digest(method),
+        environment=environment,
+    )
+    return result, Cost(time.perf_counter() - begun, _peak_mib(device)), method
+
+
+class Recorder(pl.Callback):
+    """Keeps losses by epoch, and in the last stage the held-out probabilities.
+
+    Looking at the held-out subject changes nothing: modes are put back, and what a method draws in eval mode is drawn from a forked
+    random state. The held-out result goes nowhere but into the fold file: not into Lightning's metrics, where a callback could act on it.
+    """
+
+    def __init__(self, record: str, tick: Tick) -> None:
+        self.record, self.tick = record, tick
+        self.total, self.done = 1, 0
+        self.epochs: list[int] = []
+        self.probabilities: list[NDArray[np.float32]] = []
+        self.curve: dict[str, dict[str, list[float]]] = {}
+        self._held_out: Batch | None = None
+        self._stage: Stage | None = None
+
+    def take(self, stage: Stage, held_out: Batch | None) -> None:
+        """Begin a stage; with ``held_out`` it is the one that is recorded."""
+        self._stage, self._held_out = stage, held_out
+        self.curve[stage.name] = {}
+
+    def keep(self, method: Method, held_out: Batch, epoch: int) -> None:
+        """Keep the held-out probabilities of an epoch."""
+        with _isolated(streams.key_of("held-out")):
+            self.probabilities.append(method.probabilities(held_out).cpu().numpy())
+        self.epochs.append(epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the epoch's losses, and look at the held-out subject where that is asked for."""
+        assert self._stage is not None
+        assert isinstance(pl_module, Method)
+        epoch = trainer.current_epoch + 1
+        for name, value in trainer.callback_metrics.items():
+            if not torch.isfinite(value):
+                raise FoldError(f"the loss '{name}' is {value.item()} in epoch {epoch} of stage '{self._stage.name}'")
+            self.curve[self._stage.name].setdefault(name, []).append(value.item())
+        if self._held_out is not None and (self.record == "every" or epoch == self._stage.epochs):
+            self.keep(pl_module, self._held_out, epoch)
+        self.done += 1
+        self.tick(self.done / self.total)
+
+
+def weights_digest(method: Method) -> str:
+    """Return the SHA-256 of everything a method has learnt, by name."""
+    whole = hashlib.sha256()
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            array = np.ascontiguousarray(value.detach().cpu().numpy())
+            whole.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+        elif isinstance(value, dict):
+            for inner in sorted(value):
+                add(f"{name}.{inner}", value[inner])
+        else:
+            whole.update(f"{name} {value!r}".encode())
+
+    for name, value in method.state_dict().items():
+        add(name, value)
+    return whole.hexdigest()
+
+
+def _trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Trainer:
+    """Return a bare Trainer. Every flag that outlives a Trainer in its process is set, not left to the one before."""
+    return pl.Trainer(
+        accelerator="cpu" if device.type == "cpu" else "cuda",
+        devices=1 if device.type == "cpu" else [device.index or 0],
+        max_epochs=stage.epochs,
+        callbacks=[recorder],
+        deterministic=True if device.type == "cpu" else "warn",
+        benchmark=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
+    )
+
+
+@contextlib.contextmanager
+def _isolated(key: int) -> Iterator[None]:
+    """Seed the global random states, and put them back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=devices):
+        random.seed(key)
+        np.random.seed(key % 2**32)
+        torch.manual_seed(key)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Use one thread in torch and in the numeric libraries: gradients of convolutions have other bits with two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says at every fit: which devices there are, and advice that does not apply to a fold."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6 with torch 2.15, once a process
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _peak_mib(device: torch.device) -> float:
+    """Return the peak memory of the device, or of this process so far on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

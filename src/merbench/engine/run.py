@@ -1,0 +1,183 @@
+"""A whole run: which folds are missing, who trains them, what is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import joblib
+import torch
+from filelock import FileLock, Timeout
+
+from merbench import methods
+from merbench.config import Data, Preset, Request, resolve, run_key
+from merbench.data import load, manifest, protocol, schemes, store
+from merbench.data.datamodule import check_training, serve
+from merbench.engine import fold, workers
+from merbench.errors import UserError
+from merbench.method import METHODS
+from merbench.registry import nearest
+from merbench.results import Provenance, Run, commit, environment, fold_name, folder_of, manifests, write_fold
+from merbench.sample import Fold
+
+ENGINE = "local"
+HOPELESS = 3
+"""So many folds failed and none finished: the method is broken, and the rest would only fail too."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request made ready: its run's folder, its data, its folds."""
+
+    request: Request
+    run: Run
+    prepared: Path
+    folds: tuple[Fold, ...]
+    seeds: int
+    devices: tuple[str, ...]
+    provenance: Provenance
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all fold files this plan asks for."""
+        return [fold_name(fold.subject, seed) for seed in range(self.seeds) for fold in self.folds]
+
+    @property
+    def missing(self) -> list[workers.Task]:
+        """Return the tasks whose fold file is not there."""
+        finished = self.run.finished()
+        tasks = [workers.Task(index, seed) for seed in range(self.seeds) for index in range(len(self.folds))]
+        return [task for task in tasks if self.name(task) not in finished]
+
+    def name(self, task: workers.Task) -> str:
+        """Return a task's fold name."""
+        return fold_name(self.folds[task.fold].subject, task.seed)
+
+
+def plan(
+    method: str,
+    on: str,
+    *,
+    source: str,
+    scheme: str,
+    preset: Preset,
+    overrides: Sequence[str],
+    seeds: int,
+    worker_count: int | None,
+    root: Path,
+) -> Plan:
+    """Check a request from end to end, before anything is trained.
+
+    Args:
+        method, on, source, scheme, preset, overrides: the request.
+        seeds: how many seed indices, from 0.
+        worker_count: processes; None for one per GPU, or per core where there is none.
+        root: of all runs.
+
+    Raises:
+        UserError: anything in the request or the data is wrong.
+    """
+    methods.load(method)
+    constructor = METHODS[method]
+    if scheme not in schemes.SCHEMES:
+        raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
+    data = Data(manifest.join(manifest.databases_of(on)), source)
+    request = resolve(method, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
+    folder = load.prepare(data, scheme)
+    prepared = store.load(folder)
+    try:
+        trial = fold.build(request, len(prepared.classes))
+    except (ValueError, RuntimeError, ArithmeticError, IndexError) as error:
+        raise UserError(
+            f"{method} cannot be built with these arguments: {error}", where=_told(request), remedy="see merbench methods " + method
+        ) from error
+    serve(prepared, trial.inputs)
+    check_training(prepared, trial.inputs, request.training)
+    folds = protocol.loso(prepared.clips)
+    devices = _devices(worker_count)
+    versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
+    key = run_key(request, prepared.fingerprint, versions)
+    provenance = Provenance(
+        request_key=key,
+        folds=[fold.subject for fold in folds],
+        clips=len(prepared.clips),
+        classes=list(prepared.classes),
+        data={"annotations": prepared.annotations, "fingerprint": prepared.fingerprint, "units": prepared.units},
+        manifests=manifests(),
+        results_versions=versions,
+        parameters=sum(p.numel() for p in trial.parameters() if p.requires_grad),
+        environment=environment(ENGINE, devices[0].split(":")[0]),
+        commit=commit(),
+    )
+    return Plan(request, Run(folder_of(root, request, key)), folder, folds, seeds, devices, provenance)
+
+
+def execute(planned: Plan) -> Generator[workers.Event, None, None]:
+    """Train what is missing and yield what happens; every finished fold is on disk before it is told.
+
+    Raises:
+        UserError: another process is at this run, its folds are of another environment, or the folder cannot be written.
+    """
+    run, job = planned.run, workers.Job(planned.request, planned.prepared, planned.provenance.environment)
+    run.create(planned.request, planned.provenance)
+    try:
+        lock = FileLock(run.path / ".lock", timeout=0)
+        with lock:
+            run.check_environment(planned.provenance.environment)
+            yield from _work(planned, job)
+    except Timeout as error:
+        raise UserError(
+            "another process is at this very run", where=run.path, remedy="wait for it; what it finishes need not be done again"
+        ) from error
+
+
+def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, None]:
+    run, tasks = planned.run, planned.missing
+    if not tasks:
+        return
+    kept = run.provenance
+    kept.failed = {}
+    before, begun = kept.wall_seconds, time.monotonic()
+    finished = failed = 0
+    events = workers.run(job, tasks, planned.devices)
+    try:
+        for event in events:
+            if isinstance(event, workers.Finished):
+                name = planned.name(event.task)
+                write_fold(run.fold_path(name), event.result)
+                finished += 1
+                kept.costs[name] = asdict(event.cost)
+            elif isinstance(event, workers.Failed) and not event.again:
+                failed += 1
+                kept.failed[planned.name(event.task)] = event.reason
+                if event.trace:
+                    (run.path / "failures").mkdir(exist_ok=True)
+                    (run.path / "failures" / f"{planned.name(event.task)}.txt").write_text(event.trace, encoding="utf-8")
+            if not isinstance(event, workers.Progress):
+                kept.wall_seconds = before + time.monotonic() - begun
+                run.save(kept)
+            yield event
+            if failed >= HOPELESS and not finished:
+                return
+    except OSError as error:
+        raise UserError(
+            f"results cannot be written: {error.strerror}",
+            where=run.path,
+            remedy="free some space or make the folder writable, then run the same command: finished folds are kept",
+        ) from error
+    finally:
+        events.close()
+
+
+def _devices(count: int | None) -> tuple[str, ...]:
+    """Return one device per worker: GPUs in turn where there are any, else the CPU."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus:
+        return tuple(f"cuda:{index % gpus}" for index in range(count or gpus))
+    return ("cpu",) * (count or joblib.cpu_count(only_physical_cores=True))  # minds affinity and container limits
+
+
+def _told(request: Request) -> str:
+    return ", ".join(f"method.{name}={value}" for name, value in request.arguments.items())
