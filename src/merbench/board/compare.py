@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from merbench import scores
 from merbench.board.rows import Table, predictions
 from merbench.errors import UserError
-from merbench.results import Run, fold_name, runs_in
+from merbench.foldfile import fold_name
+from merbench.results import Run, runs_in
 
 
 def find(root: Path, named: str) -> Run:

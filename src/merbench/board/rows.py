@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from merbench import scores
 from merbench.data import manifest
 from merbench.errors import UserError
-from merbench.results import FoldResult, Provenance, Run, fold_name, write
+from merbench.foldfile import FoldResult, fold_name, write
+from merbench.results import Provenance, Run
 from merbench.scores import READINGS, Reading
 
 FORMAT = 1

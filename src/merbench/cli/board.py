@@ -47,19 +47,26 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
     from merbench.board import render
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140  # nothing is cut in a file or a pipe
+    left_out = set() if console.width >= 120 else {"accuracy", "chance by oracle", "seeds", "parameters", "a fold"}
+    kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
     for title, members in render.tables(rows):
         table = Table(
             title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
-        for name in render.COLUMNS:
+        for index in kept:
+            name = render.COLUMNS[index]
             table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
         for rank, row in enumerate(members, 1):
-            table.add_row(*(cell.replace("[", "\\[") for cell in render.cells(rank, row)))
-        table.add_row(*render.chance_cells(members[0]), style="dim")
+            cells = render.cells(rank, row)
+            table.add_row(*(cells[index].replace("[", "\\[") for index in kept))
+        chance = render.chance_cells(members[0])
+        table.add_row(*(chance[index] for index in kept), style="dim")
         console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
-    console.print(render.FOOT, style="dim")
+    console.print(render.FOOT, style="dim", soft_wrap=True)
 
 
 def compare(

@@ -10,11 +10,7 @@ from rich.table import Table
 from merbench.board.render import duration, heading, interval, number
 from merbench.board.rows import Row, Score
 
-NAMES = {
-    "last": "last epoch",
-    "oracle-subject": "oracle: best epoch per subject",
-    "oracle-epoch": "oracle: best common epoch",
-}
+NAMES = {"last": "last epoch", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}
 
 
 def show_row(row: Row, folder: Path) -> None:
@@ -28,14 +24,13 @@ def show_row(row: Row, folder: Path) -> None:
     table.add_row("[bold]last epoch[/]", f"[bold]{number(last.uf1)}[/]", *_rest(last))
     if len(last.parts) > 1:
         for database, (uf1, uar) in last.parts.items():
-            table.add_row(f"  {database}", number(uf1), "", number(uar), "", "", style="dim")
+            table.add_row(f"  {database}", number(uf1), "", number(uar), "", "")
     oracles = [name for name in row.readings if name != "last"]
-    if oracles:
-        table.add_section()
-        table.add_row("not ranked: the epoch was chosen on the held-out subjects", style="dim italic")
     for name in oracles:
-        table.add_row(f"  {NAMES[name]}", number(row.readings[name].uf1), *_rest(row.readings[name]), style="dim")
+        table.add_row(NAMES[name], number(row.readings[name].uf1), *_rest(row.readings[name]), style="dim")
     console.print(table)
+    if oracles:
+        console.print("oracle: the epoch was chosen on the held-out subjects; never ranked", style="dim", soft_wrap=True)
     console.print(_facts(row), style="dim", soft_wrap=True)
     console.print(f"kept in {_safe(str(folder))}; all rows: merbench leaderboard", style="dim", soft_wrap=True)
 

@@ -23,8 +23,9 @@ from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule
 from merbench.data.prepared import Prepared
+from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
-from merbench.results import Cost, FoldResult
+from merbench.results import Cost
 from merbench.sample import Fold
 
 RESULTS_VERSION = 1

@@ -17,9 +17,10 @@ from merbench.data import load, manifest, protocol, schemes, store
 from merbench.data.datamodule import check_training, serve
 from merbench.engine import fold, workers
 from merbench.errors import UserError
+from merbench.foldfile import fold_name, write_fold
 from merbench.method import METHODS
 from merbench.registry import nearest
-from merbench.results import Provenance, Run, commit, environment, fold_name, folder_of, manifests, write_fold
+from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
 
 ENGINE = "local"

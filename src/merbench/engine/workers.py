@@ -17,7 +17,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from merbench.config import Request
-from merbench.results import Cost, FoldResult
+from merbench.foldfile import FoldResult
+from merbench.results import Cost
 
 ENVIRONMENT = {
     # one thread a fold: two give gradients of convolutions other bits, and two processes are faster than two threads
