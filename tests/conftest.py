@@ -1,0 +1,74 @@
+"""Fixtures: data in the real layouts, made here; no real face, ever."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from merbench.data import schemes
+from merbench.data.prepared import Prepared
+from merbench.sample import Clip
+
+
+def flow_image(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a 28 x 28 image, blue first as OpenCV writes it, whose motion sits where its class says."""
+    image = rng.normal(0, 1, (28, 28, 3))
+    row = 4 + 9 * label
+    image[row : row + 6, 6:22] += 2.5
+    low, high = image.min((0, 1)), image.max((0, 1))
+    return np.asarray((image - low) / (high - low) * 255).round().astype(np.uint8)
+
+
+def write_flat(folder: Path, databases: tuple[str, ...] = ("smic", "casme2", "samm")) -> Path:
+    """Write published flow in the flat layout, with the public names' space before the ending."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scheme = schemes.scheme("megc3")
+    for index, clip in enumerate(scheme.select(databases)):
+        image = flow_image(scheme.labels[clip.key], np.random.default_rng(index))
+        assert cv2.imwrite(str(folder / f"{clip.subject.split('/')[1]}_{clip.name} .png"), image)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def flat_flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All 442 clips, flat. Tests do not write into it."""
+    return write_flat(tmp_path_factory.mktemp("flow") / "flat")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, with no data set up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def with_flow(here: Path, flat_flow: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with published flow set up."""
+    monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(flat_flow))
+    return here
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The real flow images, where this machine has them."""
+    path = os.environ.get("MERBENCH_REFERENCE")
+    if not path:
+        pytest.skip("MERBENCH_REFERENCE is not set: the real flow images are not here")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def small() -> Prepared:
+    """Six subjects, 30 clips, three classes."""
+    clips = tuple(Clip("smic", f"smic/s{s:02d}", f"c{c}") for s in range(6) for c in range(3 + s % 5))
+    labels = np.array([(index * 7 + index // 3) % 3 for index in range(len(clips))], dtype=np.int64)
+    images = np.stack([flow_image(label, np.random.default_rng(i)) for i, label in enumerate(labels)])
+    flow = np.ascontiguousarray(images[:, :, :, ::-1].transpose(0, 3, 1, 2))
+    return Prepared("smic", "published-flow", "megc3", clips, ("negative", "positive", "surprise"), labels, {"flow": flow}, "relative")

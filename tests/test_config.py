@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from merbench import config
+from merbench.config import Data, Request, Training, dump_request, load_request, resolve, run_key
+from merbench.errors import UserError
+
+
+class Example:
+    def __init__(
+        self, classes: int, c: float = 1.0, widths: tuple[int, ...] = (3, 5), mode: Literal["a", "b"] = "a", on: bool = True
+    ) -> None: ...
+
+
+def ask(*overrides: str) -> Request:
+    return resolve("example", Example, data=Data("smic+casme2"), overrides=overrides)
+
+
+def key(request: Request, fingerprint: str = "f", **versions: int) -> str:
+    return run_key(request, fingerprint, {"method": 1, "engine": 1, **versions})
+
+
+def test_defaults_of_the_constructor_are_in_the_request() -> None:
+    request = ask()
+    assert request.arguments == {"c": 1.0, "widths": [3, 5], "mode": "a", "on": True}
+    assert request.training == Training()
+    assert request.name == "example"
+
+
+def test_overrides_are_typed_and_named() -> None:
+    request = ask("method.c=3", "method.widths=[4,4,4]", "training.epochs=7", "training.order=by-class")
+    assert request.arguments["c"] == 3.0
+    assert isinstance(request.arguments["c"], float)
+    assert request.arguments["widths"] == [4, 4, 4]
+    assert request.training == Training(epochs=7, order="by-class")
+    assert request.name == "example[c=3.0,widths=[4, 4, 4],training.epochs=7,training.order=by-class]"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("method.cc=3", "did you mean 'method.c'?"),
+        ("epochs=3", "did you mean 'training.epochs'?"),
+        ("training.epoch=3", "did you mean 'training.epochs'?"),
+        ("zzz.yyy=3", "there is no setting 'zzz'"),
+        ("method.c=abc", "method.c: Value 'abc'"),
+        ("method.c=nan", "nan cannot be part of a request"),
+        ("method.c=[1", "an override cannot be read"),
+        ("method.on=perhaps", "method.on: Value 'perhaps'"),
+        ("method.mode=c", "expected one of ['a', 'b']"),
+        ("method.widths=3", "method.widths"),
+        ("method.widths=[a]", "an element of a list has another type"),
+        ("method.c=${training.epochs}", "refers to another value"),
+        ("training.epochs=2.5", "training.epochs: Value '2.5'"),
+        ("training.epochs=0", "training.epochs is 0"),
+        ("training.batch=-1", "training.batch is -1"),
+        ("training.lr=inf", "training.lr is inf"),
+        ("training.order=sorted", "expected one of ['shuffled', 'by-class']"),
+        ("training=3", "Training"),
+        ("epochs", "'epochs' is no override"),
+        ("=3", "'=3' is no override"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_place(override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        ask(override)
+    assert message in str(caught.value)
+    assert caught.value.where
+    assert caught.value.remedy
+
+
+def test_an_argument_without_default_is_the_authors_mistake() -> None:
+    class Unfinished:
+        def __init__(self, classes: int, width: int) -> None: ...
+
+    with pytest.raises(TypeError, match="'width' needs a type and a default"):
+        resolve("unfinished", Unfinished, data=Data())
+
+
+def test_a_preset_with_an_unknown_key_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "full.yaml").write_text("training: {epoch: 3}\n")
+    monkeypatch.setattr(config, "shipped", lambda folder: tmp_path)
+    with pytest.raises(UserError, match=r"full\.yaml"):
+        ask()
+
+
+def test_quick_lies_over_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "full.yaml").write_text("training: {epochs: 900, lr: 0.5}\nmethod: {c: 9}\n")
+    (tmp_path / "quick.yaml").write_text("training: {epochs: 20}\n")
+    monkeypatch.setattr(config, "shipped", lambda folder: tmp_path)
+    full, quick = ask(), resolve("example", Example, data=Data(), preset="quick")
+    assert (full.training.epochs, full.training.lr, full.arguments["c"], full.name) == (900, 0.5, 9.0, "example")
+    assert (quick.training.epochs, quick.training.lr, quick.name) == (20, 0.5, "example"), "a preset is no override"
+
+
+def test_the_key_covers_what_decides_numbers() -> None:
+    base = key(ask())
+    different = {
+        key(ask("method.c=2")),
+        key(ask("method.widths=[3,5,8]")),
+        key(ask("training.lr=0.01")),
+        key(ask("training.record=last")),
+        key(dataclasses.replace(ask(), scheme="other")),
+        key(dataclasses.replace(ask(), protocol="other")),
+        key(dataclasses.replace(ask(), data=Data("smic"))),
+        key(ask(), "other data"),
+        key(ask(), method=2),
+        key(ask(), engine=2),
+    }
+    assert len(different | {base}) == 11
+
+
+def test_the_key_does_not_depend_on_how_it_was_asked_for() -> None:
+    assert key(ask("method.c=1")) == key(ask("method.c=1.0")) == key(ask())
+    assert key(ask("method.c=2", "training.epochs=3")) == key(ask("training.epochs=3", "method.c=2.0"))
+
+
+def test_a_new_default_gives_another_key() -> None:
+    class Later:
+        def __init__(
+            self, classes: int, c: float = 1.0, widths: tuple[int, ...] = (3, 5), mode: Literal["a", "b"] = "a", on: bool = False
+        ) -> None: ...
+
+    assert key(resolve("example", Later, data=Data("smic+casme2"))) != key(ask())
+
+
+def test_the_key_is_the_same_on_every_machine() -> None:
+    """Pinned: hash seeds, dictionary order, Python and platform must not move it. A change here loses every user's finished runs."""
+    assert key(ask()) == "5fadd20e84593cc7"
+
+
+def test_the_key_does_not_depend_on_the_hash_seed() -> None:
+    program = (
+        "from tests.test_config import ask, key; import sys; sys.stdout.write(key(ask('method.c=0.1', 'training.lr=3e-4')))"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {key(ask("method.c=0.1", "training.lr=3e-4"))}
+
+
+def test_a_request_goes_round(tmp_path: Path) -> None:
+    request = ask("method.c=3", "training.mirror=true")
+    path = tmp_path / "request.yaml"
+    path.write_text(dump_request(request))
+    assert load_request(path) == request
+    assert key(load_request(path)) == key(request)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "method: x", "{", "a: ${b}", "method: !!python/object/apply:os.getcwd []"])
+def test_a_broken_request_is_one_message(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "request.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="the request of a run cannot be read"):
+        load_request(path)
+
+
+def test_canonical_form_is_plain_json() -> None:
+    assert json.loads(json.dumps(config.canonical(ask()))) == config.canonical(ask())
+    with pytest.raises(ValueError, match="a set cannot be part"):
+        config.canonical({"a": {1}})

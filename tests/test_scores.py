@@ -1,0 +1,235 @@
+"""Scores against golden numbers, an independent implementation, and properties."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
+from merbench import scores
+from merbench.scores import READINGS
+
+MATRIX = [[195, 39, 16], [36, 68, 5], [12, 7, 64]]
+PARTS = {
+    "smic": ([[47, 15, 8], [15, 33, 3], [7, 4, 32]], 0.6871, 0.6876),
+    "casme2": ([[77, 11, 0], [10, 21, 1], [1, 0, 24]], 0.8304, 0.8304),
+    "samm": ([[71, 13, 8], [11, 14, 1], [4, 3, 8]], 0.5993, 0.6145),
+}
+Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.str_], NDArray[np.str_]]
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    """The public STSTNet port's predictions: truth, predicted, subjects, databases."""
+    rows = []
+    with (Path(__file__).parent / "golden" / "ststnet_port.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows += [(int(row["truth"]), int(row["predicted"]), row["subject"])] * int(row["clips"])
+    truth, predicted, subjects = (np.array(column) for column in zip(*rows, strict=True))
+    return truth, predicted, subjects, np.array([subject.split("/")[0] for subject in subjects])
+
+
+def test_golden_matrix(log: Log) -> None:
+    truth, predicted, _, _ = log
+    matrix = scores.confusion(truth, predicted, 3)
+    assert matrix.tolist() == MATRIX
+    assert scores.uf1(matrix) == pytest.approx(0.7209, abs=5e-5)
+    assert scores.uar(matrix) == pytest.approx(0.7250, abs=5e-5)
+
+
+@pytest.mark.parametrize("database", PARTS)
+def test_golden_parts(log: Log, database: str) -> None:
+    truth, predicted, _, databases = log
+    here = databases == database
+    matrix, uf1, uar = PARTS[database]
+    assert scores.confusion(truth[here], predicted[here], 3).tolist() == matrix
+    assert scores.uf1(matrix) == pytest.approx(uf1, abs=5e-5)
+    assert scores.uar(matrix) == pytest.approx(uar, abs=5e-5)
+
+
+def test_five_averages_called_uf1(log: Log) -> None:
+    """One log, five numbers under one name (traps.md, section 2)."""
+    truth, predicted, subjects, databases = log
+    found = scores.averages(truth, predicted, subjects, databases, 3)
+    assert {name: round(value, 3) for name, value in found.items()} == {
+        "pooled": 0.721,
+        "mean over databases": 0.706,
+        "mean over subjects, absent class 1": 0.667,
+        "mean over subjects, present classes": 0.618,
+        "mean over subjects, absent class 0": 0.422,
+    }
+
+
+def test_interval_of_the_golden_log(log: Log) -> None:
+    truth, predicted, subjects, databases = log
+    whole = scores.bootstrap(truth, predicted, subjects, np.zeros(442), 3)
+    assert (whole.low, whole.high) == pytest.approx((0.655, 0.777), abs=0.004)
+    stratified = scores.bootstrap(truth, predicted, subjects, databases, 3)
+    assert (stratified.low, stratified.high) == pytest.approx((0.659, 0.775), abs=0.004)
+    assert stratified == scores.bootstrap(truth, predicted, subjects, databases, 3), "the seed is fixed"
+
+
+@pytest.mark.parametrize(("epochs", "uf1", "uar"), [(50, 0.711, 0.696), (200, 0.778, 0.764), (800, 0.829, 0.815)])
+def test_chance_by_the_rule_of_ten_public_codes(log: Log, epochs: int, uf1: float, uar: float) -> None:
+    """Guesses score above published methods once the epoch is chosen on the test subject (traps.md, section 1)."""
+    truth, _, subjects, _ = log
+    found = scores.chance("oracle-subject", truth, subjects, 3, epochs)
+    assert (found.uf1, found.uar) == pytest.approx((uf1, uar), abs=0.02)
+
+
+def test_chance_without_choice(log: Log) -> None:
+    truth, _, subjects, _ = log
+    assert scores.chance("last", truth, subjects, 3, 800).uf1 == pytest.approx(0.339, abs=0.02)
+    assert scores.chance("oracle-epoch", truth, subjects, 3, 800).uf1 == pytest.approx(0.41, abs=0.02)
+    one = [scores.chance(reading, truth, subjects, 3, 1).uf1 for reading in READINGS]
+    assert one[0] == one[1] == one[2], "with one epoch there is nothing to choose"
+
+
+def test_rows_are_true_and_columns_predicted() -> None:
+    """An author swapped them and printed recall as precision: an asymmetric case tells (traps.md, section 4)."""
+    matrix = scores.confusion([0, 0, 0, 1], [1, 1, 0, 1], 2)
+    assert matrix.tolist() == [[1, 2], [0, 1]]
+    assert scores.recall(matrix).tolist() == pytest.approx([1 / 3, 1.0])
+
+
+def test_confusion_keeps_leading_dimensions() -> None:
+    predicted = np.array([[[0, 1], [1, 1]], [[0, 0], [1, 0]]])
+    matrices = scores.confusion([0, 1], predicted, 2)
+    assert matrices.shape == (2, 2, 2, 2)
+    assert matrices[1, 1].tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(("truth", "predicted"), [([0, 3], [0, 1]), ([0, 1], [0, -1]), ([0.0, 1.0], [0, 1]), ([], []), ([0, 1], [0])])
+def test_confusion_refuses_what_is_no_class(truth: list[float], predicted: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"classes must|predictions for"):
+        scores.confusion(truth, predicted, 3)
+
+
+labelled = st.integers(2, 5).flatmap(
+    lambda c: st.tuples(st.just(c), st.lists(st.tuples(st.integers(0, c - 1), st.integers(0, c - 1)), min_size=1, max_size=60))
+)
+
+
+@given(labelled)
+def test_agrees_with_scikit_learn(case: tuple[int, list[tuple[int, int]]]) -> None:
+    classes, pairs = case
+    truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
+    labels = list(range(classes))
+    matrix = scores.confusion(truth, predicted, classes)
+    assert (matrix == confusion_matrix(truth, predicted, labels=labels)).all()
+    assert scores.accuracy(matrix) == pytest.approx(accuracy_score(truth, predicted))
+    for absent in (0.0, 1.0):
+        theirs = f1_score(truth, predicted, labels=labels, average=None, zero_division=absent)
+        assert scores.f1(matrix, absent=absent) == pytest.approx(theirs)
+        theirs = recall_score(truth, predicted, labels=labels, average=None, zero_division=absent)
+        assert scores.recall(matrix, absent=absent) == pytest.approx(theirs)
+
+
+@given(labelled, st.randoms(use_true_random=False))
+def test_neither_row_order_nor_class_names_matter(case: tuple[int, list[tuple[int, int]]], random: object) -> None:
+    """A library that compared in table order scored perfect predictions 0.30 (traps.md, section 3)."""
+    classes, pairs = case
+    shuffled, names = list(pairs), list(range(classes))
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(names)  # type: ignore[attr-defined]
+    truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
+    renamed = [[names[t] for t, _ in shuffled], [names[p] for _, p in shuffled]]
+    ours, theirs = scores.confusion(truth, predicted, classes), scores.confusion(*renamed, classes)
+    for score in (scores.uf1, scores.uar, scores.accuracy):
+        assert score(ours) == pytest.approx(score(theirs), nan_ok=True)
+
+
+@given(labelled)
+def test_a_class_without_clips_gives_no_score(case: tuple[int, list[tuple[int, int]]]) -> None:
+    classes, pairs = case
+    truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
+    matrix = scores.confusion(truth, predicted, classes + 1)
+    assert math.isnan(scores.uar(matrix))
+    assert math.isnan(scores.uf1(matrix)), "it is neither true nor predicted"
+    interval = scores.bootstrap(truth, predicted, np.arange(len(truth)), np.zeros(len(truth)), classes + 1, replicates=10)
+    assert math.isnan(interval.low)
+
+
+def test_a_replicate_that_misses_a_class_is_drawn_again() -> None:
+    truth = np.array([0] * 9 + [1])
+    found = scores.bootstrap(truth, truth, np.arange(10), np.zeros(10), 2, replicates=500)
+    assert (found.low, found.high) == (1.0, 1.0), "with class 1 missing UF1 would be NaN"
+
+
+def test_seeds_are_averaged_within_a_replicate() -> None:
+    rng = np.random.default_rng(0)
+    truth, subjects = rng.integers(0, 3, 90), np.repeat(np.arange(30), 3)
+    right, wrong = truth, (truth + 1) % 3
+    found = scores.bootstrap(truth, np.stack([right, wrong]), subjects, np.zeros(90), 3, replicates=200)
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5)), "one seed always 1, the other always 0"
+
+
+def test_strata_keep_their_sizes() -> None:
+    """A database whose clips are all right and one whose clips are all wrong: stratified draws always take half of each."""
+    truth = np.tile([0, 1], 20)
+    predicted = np.concatenate([truth[:20], 1 - truth[20:]])
+    subjects, strata = np.repeat(np.arange(20), 2), np.repeat([0, 1], 20)
+    stratified = scores.bootstrap(truth, predicted, subjects, strata, 2, scores.accuracy, replicates=300)
+    assert (stratified.low, stratified.high) == (0.5, 0.5)
+    free = scores.bootstrap(truth, predicted, subjects, np.zeros(40), 2, scores.accuracy, replicates=300)
+    assert free.high - free.low > 0.2
+
+
+def test_readings_on_four_clips() -> None:
+    """Epoch 1 is best for subject a, epoch 0 and 2 tie for subject b; by pooled UF1 epoch 1 is best."""
+    truth, subjects = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
+    predicted = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 1, 1, 1]])
+    assert scores.read("last", predicted, truth, subjects, 2).tolist() == [1, 1, 1, 1]
+    assert scores.read("oracle-subject", predicted, truth, subjects, 2).tolist() == [0, 1, 1, 1], "b: ties go to the latest epoch"
+    assert scores.read("oracle-epoch", predicted, truth, subjects, 2).tolist() == [0, 1, 1, 0]
+
+
+def test_oracle_epoch_ties_go_to_the_earliest() -> None:
+    predicted = np.array([[0, 0], [1, 1], [0, 0]])
+    assert scores.read("oracle-epoch", predicted, np.array([0, 1]), np.array(["a", "b"]), 2).tolist() == [0, 0]
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 12), st.integers(0, 1000))
+def test_no_reading_beats_the_oracle_per_subject_in_accuracy(epochs: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, subjects, predicted = rng.integers(0, 3, 40), rng.integers(0, 9, 40), rng.integers(0, 3, (epochs, 40))
+    right = {r: (scores.read(r, predicted, truth, subjects, 3) == truth).sum() for r in READINGS}
+    assert right["oracle-subject"] >= max(right["last"], right["oracle-epoch"])
+
+
+def test_paired_test_sees_a_difference_and_none(log: Log) -> None:
+    truth, predicted, subjects, databases = log
+    worse = predicted.copy()
+    worse[::3] = (worse[::3] + 1) % 3
+    found = scores.paired_test(truth, predicted, worse, subjects, databases, 3)
+    assert found.difference > 0.1
+    assert found.p < 0.001
+    assert found.interval.low > 0
+    back = scores.paired_test(truth, worse, predicted, subjects, databases, 3)
+    assert back.difference == pytest.approx(-found.difference)
+    same = scores.paired_test(truth, predicted, predicted, subjects, databases, 3)
+    assert (same.difference, same.p) == (0.0, 1.0)
+
+
+def test_paired_test_is_level() -> None:
+    """Where two methods differ by luck alone, p is below 0.1 about one time in ten."""
+    rng = np.random.default_rng(3)
+    truth, subjects = rng.integers(0, 3, 120), np.repeat(np.arange(40), 3)
+    low = 0
+    for _ in range(200):
+        a, b = (np.where(rng.random(120) < 0.6, truth, rng.integers(0, 3, 120)) for _ in range(2))
+        low += scores.paired_test(truth, a, b, subjects, np.zeros(120), 3, replicates=200).p < 0.1
+    assert 8 <= low <= 34  # 20 expected; outside by less than one in a thousand
+
+
+def test_paired_test_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        scores.paired_test([0, 1], [0, 1], [[0, 1], [0, 1]], [0, 1], [0, 0], 2)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from merbench.errors import UserError
+from merbench.settings import SETTINGS, data_path, remember_data_path
+
+
+def test_a_folder_is_remembered_beside_others(here: Path) -> None:
+    assert data_path("published-flow") is None
+    remember_data_path("other", Path("/elsewhere"))
+    remember_data_path("published-flow", Path("/with spaces/und Ümläute"))
+    assert data_path("published-flow") == Path("/with spaces/und Ümläute")
+    assert data_path("other") == Path("/elsewhere")
+    assert [path.name for path in here.iterdir()] == [SETTINGS.name]
+
+
+def test_the_environment_overrules(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_data_path("published-flow", Path("/from/file"))
+    monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", "/from/environment")
+    assert data_path("published-flow") == Path("/from/environment")
+
+
+@pytest.mark.parametrize("text", ["data: [", "data: 3", "- a", "data: {a: 3}", "\x00", "!!python/object/apply:os.getcwd []"])
+def test_a_broken_file_is_one_message_and_is_not_overwritten(here: Path, text: str) -> None:
+    SETTINGS.write_text(text)
+    for act in (lambda: data_path("published-flow"), lambda: remember_data_path("published-flow", here)):
+        with pytest.raises(UserError, match="settings") as caught:
+            act()
+        assert str(here / SETTINGS) in caught.value.where
+    assert SETTINGS.read_text() == text
