@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from merbench.cli import main
 from merbench.data import schemes
 from merbench.data.prepared import Prepared
 from merbench.sample import Clip
@@ -53,6 +57,36 @@ def with_flow(here: Path, flat_flow: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """An empty working folder with published flow set up."""
     monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(flat_flow))
     return here
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Run a command in this process, through the same door as the real one."""
+
+    def call(*words: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["merbench", *words])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        said = capsys.readouterr()
+        return Answer(code, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

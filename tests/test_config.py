@@ -140,9 +140,7 @@ def test_the_key_is_the_same_on_every_machine() -> None:
 
 
 def test_the_key_does_not_depend_on_the_hash_seed() -> None:
-    program = (
-        "from tests.test_config import ask, key; import sys; sys.stdout.write(key(ask('method.c=0.1', 'training.lr=3e-4')))"
-    )
+    program = "from tests.test_config import ask, key; import sys; sys.stdout.write(key(ask('method.c=0.1', 'training.lr=3e-4')))"
     found = {
         subprocess.run([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
         for seed in ("1", "2")

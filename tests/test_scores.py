@@ -140,8 +140,8 @@ def test_neither_row_order_nor_class_names_matter(case: tuple[int, list[tuple[in
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     random.shuffle(names)  # type: ignore[attr-defined]
     truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
-    renamed = [[names[t] for t, _ in shuffled], [names[p] for _, p in shuffled]]
-    ours, theirs = scores.confusion(truth, predicted, classes), scores.confusion(*renamed, classes)
+    renamed = scores.confusion([names[t] for t, _ in shuffled], [names[p] for _, p in shuffled], classes)
+    ours, theirs = scores.confusion(truth, predicted, classes), renamed
     for score in (scores.uf1, scores.uar, scores.accuracy):
         assert score(ours) == pytest.approx(score(theirs), nan_ok=True)
 

@@ -26,8 +26,9 @@ def test_the_environment_overrules(here: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("text", ["data: [", "data: 3", "- a", "data: {a: 3}", "\x00", "!!python/object/apply:os.getcwd []"])
 def test_a_broken_file_is_one_message_and_is_not_overwritten(here: Path, text: str) -> None:
     SETTINGS.write_text(text)
-    for act in (lambda: data_path("published-flow"), lambda: remember_data_path("published-flow", here)):
-        with pytest.raises(UserError, match="settings") as caught:
-            act()
-        assert str(here / SETTINGS) in caught.value.where
+    with pytest.raises(UserError, match="settings") as caught:
+        data_path("published-flow")
+    assert str(here / SETTINGS) in caught.value.where
+    with pytest.raises(UserError, match="settings"):
+        remember_data_path("published-flow", here)
     assert SETTINGS.read_text() == text

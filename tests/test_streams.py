@@ -27,7 +27,7 @@ def test_draws_are_uniform_and_do_not_repeat() -> None:
     assert 0 <= drawn.min() < 1e-3
     assert 0.999 < drawn.max() < 1
     assert abs(drawn.mean() - 0.5) < 0.005
-    assert drawn.unique().numel() == 100_000
+    assert len(set(drawn.tolist())) == 100_000
     shorts = streams.shorts(5, 100_001, torch.device("cpu")).float()
     assert shorts.numel() == 100_001
     assert abs(shorts.mean()) < 300
@@ -83,7 +83,7 @@ def test_dropout_in_stacked_folds_draws_what_each_fold_draws_alone() -> None:
     alone = torch.stack([layer(each) for layer, each in zip(layers, x, strict=True)])
     for index, layer in enumerate(layers):
         layer.seed(index)
-    parameters, buffers = torch.func.stack_module_state(layers)  # type: ignore[arg-type]
+    parameters, buffers = torch.func.stack_module_state(layers)
 
     def call(b: dict[str, torch.Tensor], each: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = torch.func.functional_call(layers[0], (parameters, b), (each,))

@@ -149,17 +149,18 @@ def digest(value: Any, length: int = 16) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def run_key(request: Request, fingerprint: str, versions: Mapping[str, int]) -> str:
+def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], method_file: str = "") -> str:
     """Return the name of a run's folder.
 
     Args:
         request: its ``changes`` are left out, since they follow from the rest.
         fingerprint: of annotations and prepared data.
         versions: ``results_version`` of the method and of the engine: raised when the same request begins to give other numbers.
+        method_file: hash of a method that is a file of its own.
     """
     asked = canonical(request)
     del asked["changes"]
-    return digest({"request": asked, "data": fingerprint, "versions": dict(versions)})
+    return digest({"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file})
 
 
 def load_request(path: Path) -> Request:

@@ -56,6 +56,9 @@ class Registry(Generic[T]):
             raise UserError(f"there is no {self.noun} '{name}'", remedy=nearest(name, self._entries))
         return self._entries[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
 

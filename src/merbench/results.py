@@ -41,6 +41,7 @@ class Provenance:
         data: hashes of annotations and arrays.
         manifests: SHA-256 of the files of data_manifests.
         results_versions: of method and engine.
+        method_file: SHA-256 of a method that is a file of its own; empty for those of merbench.
         parameters: trainable, of one fold's network.
         environment: engine, device type and versions.
         commit: of merbench, with ``+`` where the checkout was changed; empty where it is no checkout.
@@ -56,6 +57,7 @@ class Provenance:
     data: dict[str, str]
     manifests: dict[str, str]
     results_versions: dict[str, int]
+    method_file: str
     parameters: int
     environment: dict[str, str]
     commit: str

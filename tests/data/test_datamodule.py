@@ -86,7 +86,7 @@ def test_what_is_served_of_a_clip_does_not_depend_on_the_others(small: Prepared)
 def test_relative_units_are_shares_of_the_range(small: Prepared) -> None:
     flow = serve(small, FLOW)["flow"]
     assert flow.dtype == torch.float32
-    assert (flow.min(), flow.max()) == (0, 1)
+    assert (flow.min().item(), flow.max().item()) == (0, 1)
     assert serve(small, Inputs(flow=Flow(28)))["flow"].shape[1] == 2
     assert "flow" not in serve(small, Inputs())
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    method: Annotated[str, typer.Argument(help="A method's name; [bold]merbench methods[/] lists them.")],
+    method: Annotated[
+        str, typer.Argument(help="A method's name ([bold]merbench methods[/] lists them), or a file of your own: ./my_method.py.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as training.epochs=20 or method.c=3.")
     ] = None,
@@ -57,8 +59,11 @@ def bench(
         )
         for each in named.split(",")
     ]
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    codes = [_run(planned) for planned in plans]
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        codes = [_run(planned) for planned in plans]
+    finally:
+        signal.signal(signal.SIGTERM, before)
     raise typer.Exit(max(codes))
 
 
@@ -112,7 +117,10 @@ def _run(planned: Plan) -> int:
         show_row(row, planned.run.path)
     if not failed:
         return 0
-    console.print(f"{len(failed)} folds failed, {done} of {len(planned.names)} are kept: {planned.run.path}", markup=False)
+    console.print(
+        f"{len(failed)} fold{'s' if len(failed) > 1 else ''} failed, {done} of {len(planned.names)} are kept: {planned.run.path}",
+        markup=False,
+    )
     if any(event.trace for event in failed):
         console.print(f"what went wrong, fold by fold: {planned.run.path / 'failures'}", markup=False)
     return 1

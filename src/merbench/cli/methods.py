@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def methods(name: Annotated[str | None, typer.Argument(help="A method, for its whole card.")] = None) -> None:
+def methods(name: Annotated[str | None, typer.Argument(help="A method or its own file, for its whole card.")] = None) -> None:
     """List the methods, or show one method's card, arguments and inputs."""
     from merbench import methods as package
 
@@ -20,8 +20,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method, for its w
     from merbench.method import METHODS
 
     console = Console(highlight=False)
-    for each in [name] if name else package.NAMES:
-        package.load(each)
+    loaded = [package.load(each) for each in ([name] if name else package.NAMES)]
     if name is None:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("method", "year", "network", "training", "what"):
@@ -32,9 +31,9 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method, for its w
         console.print(table)
         console.print("paper: as read in the paper; port: as its authors' public code; reconstruction: ours.", style="dim")
         return
-    constructor = METHODS[name]
+    constructor = METHODS[loaded[0]]
     card = constructor.card
-    console.print(f"[bold]{name}[/]  {card.title} ({card.year})")
+    console.print(f"[bold]{loaded[0]}[/]  {card.title} ({card.year})")
     console.print(f"source      {card.paper}", markup=False)
     console.print(f"fidelity    network: {card.network}, training: {card.training}")
     for departure in card.departures:

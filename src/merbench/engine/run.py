@@ -30,10 +30,11 @@ HOPELESS = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """A request made ready: its run's folder, its data, its folds."""
+    """A request made ready: its run's folder, how its method is loaded, its data, its folds."""
 
     request: Request
     run: Run
+    method: str
     prepared: Path
     folds: tuple[Fold, ...]
     seeds: int
@@ -72,7 +73,7 @@ def plan(
     """Check a request from end to end, before anything is trained.
 
     Args:
-        method, on, source, scheme, preset, overrides: the request.
+        method, on, source, scheme, preset, overrides: the request; the method by name or by its own file.
         seeds: how many seed indices, from 0.
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
@@ -80,26 +81,27 @@ def plan(
     Raises:
         UserError: anything in the request or the data is wrong.
     """
-    methods.load(method)
-    constructor = METHODS[method]
+    name = methods.load(method)
+    constructor = METHODS[name]
     if scheme not in schemes.SCHEMES:
         raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
     data = Data(manifest.join(manifest.databases_of(on)), source)
-    request = resolve(method, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
+    request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
     folder = load.prepare(data, scheme)
     prepared = store.load(folder)
     try:
         trial = fold.build(request, len(prepared.classes))
     except (ValueError, RuntimeError, ArithmeticError, IndexError) as error:
         raise UserError(
-            f"{method} cannot be built with these arguments: {error}", where=_told(request), remedy="see merbench methods " + method
+            f"{name} cannot be built with these arguments: {error}", where=_told(request), remedy=f"see merbench methods {method}"
         ) from error
     serve(prepared, trial.inputs)
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
-    key = run_key(request, prepared.fingerprint, versions)
+    source_of = methods.source_hash(method)
+    key = run_key(request, prepared.fingerprint, versions, source_of)
     provenance = Provenance(
         request_key=key,
         folds=[fold.subject for fold in folds],
@@ -108,11 +110,12 @@ def plan(
         data={"annotations": prepared.annotations, "fingerprint": prepared.fingerprint, "units": prepared.units},
         manifests=manifests(),
         results_versions=versions,
+        method_file=source_of,
         parameters=sum(p.numel() for p in trial.parameters() if p.requires_grad),
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), folder, folds, seeds, devices, provenance)
+    return Plan(request, Run(folder_of(root, request, key)), method, folder, folds, seeds, devices, provenance)
 
 
 def execute(planned: Plan) -> Generator[workers.Event, None, None]:
@@ -121,7 +124,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     Raises:
         UserError: another process is at this run, its folds are of another environment, or the folder cannot be written.
     """
-    run, job = planned.run, workers.Job(planned.request, planned.prepared, planned.provenance.environment)
+    run, job = planned.run, workers.Job(planned.request, planned.method, planned.prepared, planned.provenance.environment)
     run.create(planned.request, planned.provenance)
     try:
         lock = FileLock(run.path / ".lock", timeout=0)

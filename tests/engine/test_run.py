@@ -1,0 +1,303 @@
+"""Whole runs with real processes: resume, workers, kills, interrupts, failures."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from merbench import methods
+from merbench.engine import run as engine
+from merbench.foldfile import read_fold, read_metadata
+from merbench.method import METHODS
+from merbench.results import Run, environment
+from tests.conftest import Answer, Cli
+
+MERBENCH = (str(Path(sys.executable).with_name("merbench")),)
+QUICK = ("bench", "ststnet", "--on", "smic", "training.epochs=20", "--workers", "2")
+PRIOR = ("bench", "prior", "--on", "smic", "--workers", "1")
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([*MERBENCH, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def the_run(root: Path) -> Run:
+    (request,) = root.glob("*/*/*/*/request.yaml")
+    return Run(request.parent)
+
+
+def folds(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(root.rglob("*.parquet"))}
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
+def children(pid: int) -> list[int]:
+    """Return the process's descendants."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found + [grandchild for child in found for grandchild in children(child)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def whole(flat_flow: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The fold files of a run that was never disturbed, by one worker in another process."""
+    root = tmp_path_factory.mktemp("whole")
+    here = dict(os.environ, MERBENCH_PUBLISHED_FLOW=str(flat_flow))
+    subprocess.run([*MERBENCH, *QUICK[:-1], "1"], cwd=root, env=here, check=True, capture_output=True, timeout=300)
+    return folds(root)
+
+
+def test_one_and_two_workers_give_the_same_bytes(whole: dict[str, bytes], with_flow: Path, cli: Cli) -> None:
+    assert cli(*QUICK).code == 0
+    assert folds(Path()) == whole
+    assert len(whole) == 16
+
+
+def test_a_second_call_trains_nothing_and_says_the_same(with_flow: Path, cli: Cli) -> None:
+    first = cli(*PRIOR)
+    times = {path: path.stat().st_mtime_ns for path in Path().rglob("*.parquet")}
+    second = cli(*PRIOR)
+    assert first.out == second.out
+    assert "16 finished before, 0 to do" in second.err
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*.parquet")} == times
+
+
+def count() -> int:
+    return len(list(Path("runs").rglob("*.parquet")))
+
+
+def killed_run_goes_on(whole: dict[str, bytes], cli: Cli, seed: int) -> None:
+    """SIGKILL at a random moment; then the same command; every byte as if nothing had happened, nothing trained twice."""
+    chance = random.Random(seed)
+    process = start(*QUICK)
+    wanted = chance.randrange(0, 15)
+    until(lambda: count() >= wanted, process)
+    time.sleep(chance.random() * 0.5)
+    workers = children(process.pid)
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 10
+    while any(alive(pid) for pid in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if alive(pid)], "workers outlived their parent"
+    finished = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*.parquet")}
+    assert cli(*QUICK).code == 0
+    assert folds(Path()) == whole
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items()), "a finished fold was trained again"
+
+
+def test_a_killed_run_goes_on_where_it_was(whole: dict[str, bytes], with_flow: Path, cli: Cli) -> None:
+    killed_run_goes_on(whole, cli, seed=time.time_ns())
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(20))
+def test_many_killed_runs_go_on(whole: dict[str, bytes], with_flow: Path, cli: Cli, seed: int) -> None:
+    killed_run_goes_on(whole, cli, seed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_every_finished_fold(with_flow: Path, number: signal.Signals) -> None:
+    process = start(*QUICK)
+    until(lambda: count() >= 3, process)
+    workers = children(process.pid)
+    begun = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 10
+    assert process.returncode == 130
+    assert f"interrupted: {count()} of 16 folds are kept" in said
+    assert "Traceback" not in said
+    assert not [pid for pid in workers if alive(pid)]
+
+
+def test_a_killed_worker_costs_nothing_but_time(whole: dict[str, bytes], with_flow: Path) -> None:
+    process = start(*QUICK)
+    until(lambda: count() >= 2, process)
+    leaves = [pid for pid in children(process.pid) if not children(pid)]
+    worker = max(pid for pid in leaves if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(worker, signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "is tried once more: its worker was killed by SIGKILL" in said
+    assert folds(Path()) == whole
+
+
+def test_two_identical_commands_at_once(with_flow: Path, cli: Cli) -> None:
+    first = start(*QUICK)
+    until(lambda: count() >= 1, first)
+    second = cli(*QUICK)
+    first.kill()
+    first.communicate()
+    assert second.code == 2
+    assert "another process is at this very run" in second.err
+
+
+def test_more_seeds_add_folds(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    before = folds(Path())
+    found = cli(*PRIOR, "--seeds", "2")
+    assert found.code == 0
+    after = folds(Path())
+    assert len(after) == 32
+    assert before.items() <= after.items()
+    assert "2 seeds" in found.out
+    weights = {read_fold(path).weights for path in Path().rglob("*s01--s?.parquet")}
+    assert len(weights) == 2
+
+
+def test_folds_of_unlike_environments_are_not_mixed(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli(*PRIOR).code == 0
+    here = environment("local", "cpu")
+    path = next(Path().rglob("*s03--s0.parquet"))
+    assert read_metadata(path)["environment"] == here
+    path.unlink()
+    monkeypatch.setattr(engine, "environment", lambda *_: {**here, "torch": "9.9"})
+    found = cli(*PRIOR)
+    assert found.code == 2
+    assert f"torch {here['torch']} there, 9.9 here" in found.err
+    assert "--runs" in found.err
+    assert len(folds(Path())) == 15
+
+
+def test_a_damaged_fold_is_named_and_made_again(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    good = folds(Path())
+    path = next(Path().rglob("*s03--s0.parquet"))
+    path.write_bytes(path.read_bytes()[:100])
+    found = cli(*PRIOR)
+    assert found.code == 2
+    assert "a fold file cannot be read" in found.err
+    assert str(path) in found.err
+    path.unlink()
+    assert cli(*PRIOR).code == 0
+    assert folds(Path()) == good
+
+
+def test_results_that_cannot_be_written(with_flow: Path, cli: Cli) -> None:
+    Path("runs").write_text("a file where the folder should be")
+    found = cli(*PRIOR)
+    assert found.code == 2
+    assert "results cannot be written" in found.err
+
+
+def test_no_path_user_or_host_in_what_is_kept(with_flow: Path, flat_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    secrets = [str(flat_flow), str(with_flow), socket.gethostname(), f'"{getpass.getuser()}"']
+    for path in Path("runs").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [secret for secret in secrets if secret.encode() in content], path
+
+
+OWN = """
+from merbench.method import METHODS, Card, ClosedForm
+import os, signal, torch
+
+@METHODS.add("{name}")
+class Own(ClosedForm):
+    card = Card("Own", 2026, "none", "reconstruction", "reconstruction", ("all",))
+
+    def fit(self, batch):
+        {fit}
+
+    def logits(self, batch):
+        return torch.zeros(len(batch["clip"]), self.classes)
+"""
+ONE_FOLD = "if len(batch['clip']) == 125: "  # of the 16 subjects only s03 leaves so few
+
+
+def own(name: str, fit: str = "pass") -> str:
+    Path(f"{name}.py").write_text(OWN.format(name=name, fit=fit))
+    return f"./{name}.py"
+
+
+def bench_own(cli: Cli, name: str, fit: str) -> Answer:
+    return cli("bench", own(name, fit), "--on", "smic", "--workers", "1")
+
+
+def test_a_method_in_a_file_of_ones_own(with_flow: Path, cli: Cli) -> None:
+    """Nothing of merbench is edited, and an edited file is another run."""
+    found = bench_own(cli, "mine", "pass")
+    assert found.code == 0
+    assert "mine on smic" in found.out
+    assert len(folds(Path())) == 16
+    sys.modules.pop("merbench_own_mine")
+    METHODS._entries.pop("mine")
+    assert bench_own(cli, "mine", "'edited'").code == 0
+    assert len(list(Path("runs").glob("*/*/mine/*"))) == 2
+
+
+def test_a_method_that_fails_in_some_folds_keeps_the_others(with_flow: Path, cli: Cli) -> None:
+    found = bench_own(cli, "sometimes", ONE_FOLD + "raise ZeroDivisionError('the mistake')")
+    assert found.code == 1
+    assert count() == 15
+    assert "fold smic--s03--s0 has failed: ZeroDivisionError: the mistake" in found.err
+    assert "1 fold failed, 15 of 16 are kept" in found.err
+    assert "sometimes.py" in next(Path("runs").rglob("failures/smic--s03--s0.txt")).read_text()
+    assert the_run(Path("runs")).provenance.failed == {"smic--s03--s0": "ZeroDivisionError: the mistake"}
+    assert "1 folds missing, 1 failed" in cli("leaderboard").out
+
+
+def test_a_method_that_fails_everywhere_is_given_up_early(with_flow: Path, cli: Cli) -> None:
+    found = bench_own(cli, "never", "1 / 0")
+    assert found.code == 1
+    assert found.err.count("has failed") == 3
+
+
+def test_a_fold_whose_worker_is_always_killed_is_tried_twice(with_flow: Path, cli: Cli) -> None:
+    found = bench_own(cli, "killed", ONE_FOLD + "os.kill(os.getpid(), signal.SIGKILL)")
+    assert found.code == 1
+    assert found.err.count("is tried once more") == 1
+    assert found.err.count("has failed") == 1
+    assert count() == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("syntax", "def (", "SyntaxError"),
+        ("crash", "1 / 0", "crash.py:1"),
+        ("other", OWN.format(name="another", fit="pass"), "registers no method 'other'"),
+        ("ststnet", OWN.format(name="ststnet", fit="pass"), "cannot be called 'ststnet'"),
+        ("not-a-name", "", "cannot be called 'not-a-name'"),
+        ("taken", OWN.format(name="svm_flow", fit="pass"), "two methods are called 'svm_flow'"),
+    ],
+)
+def test_a_file_that_is_no_method_is_one_message(with_flow: Path, cli: Cli, name: str, text: str, message: str) -> None:
+    methods.load("svm_flow")
+    Path(f"{name}.py").write_text(text)
+    found = cli("bench", f"./{name}.py", "--on", "smic")
+    assert found.code == 2
+    assert message in found.err
+    assert "Traceback" not in found.err
