@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ import torch
 from filelock import FileLock, Timeout
 
 from merbench import methods
+from merbench.batch import Batch
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
 from merbench.data.datamodule import check_training, serve
+from merbench.data.prepared import Prepared
 from merbench.engine import fold, workers
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, write_fold
-from merbench.method import METHODS
+from merbench.method import METHODS, ClosedForm, Method
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
@@ -89,13 +92,7 @@ def plan(
     request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
     folder = load.prepare(data, scheme)
     prepared = store.load(folder)
-    try:
-        trial = fold.build(request, len(prepared.classes))
-    except (ValueError, RuntimeError, ArithmeticError, IndexError) as error:
-        raise UserError(
-            f"{name} cannot be built with these arguments: {error}", where=_told(request), remedy=f"see merbench methods {method}"
-        ) from error
-    serve(prepared, trial.inputs)
+    trial = _tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
     devices = _devices(worker_count)
@@ -181,6 +178,31 @@ def _devices(count: int | None) -> tuple[str, ...]:
     if gpus:
         return tuple(f"cuda:{index % gpus}" for index in range(count or gpus))
     return ("cpu",) * (count or joblib.cpu_count(only_physical_cores=True))  # minds affinity and container limits
+
+
+def _tried(request: Request, prepared: Prepared, asked: str) -> Method:
+    """Build the method and send two clips through it, so that a fault is told now and not by forty folds.
+
+    Raises:
+        UserError: it cannot be built with these arguments, or cannot read these clips.
+    """
+    where = _told(request)
+    try:
+        trial = fold.build(request, len(prepared.classes))
+        everything = serve(prepared, trial.inputs)
+        if not isinstance(trial, ClosedForm):
+            two = Batch(**{name: value[:2] for name, value in everything.items() if name != "label"})  # type: ignore[typeddict-item,index]
+            trial.probabilities(two)
+    except UserError:
+        raise
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {error}",
+            where=f"{where or 'no arguments'} ({Path(line.filename).name}:{line.lineno})",
+            remedy=f"see merbench methods {asked}; a method of your own: correct it there",
+        ) from error
+    return trial
 
 
 def _told(request: Request) -> str:

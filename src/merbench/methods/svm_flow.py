@@ -25,6 +25,9 @@ class SVMFlow(ClosedForm):
         c: penalty of the machine.
         centred: the median of u and of v is removed from each clip: much of what is called method is head motion left in the flow.
         mirrored: mirrored copies join the training clips, and a clip's decision values are those of itself and its mirror image, summed.
+
+    Raises:
+        ValueError: c is not above 0.
     """
 
     card = Card(
@@ -38,6 +41,8 @@ class SVMFlow(ClosedForm):
 
     def __init__(self, classes: int, c: float = 1.0, centred: bool = True, mirrored: bool = True) -> None:
         super().__init__(classes)
+        if c <= 0:
+            raise ValueError(f"the penalty c is {c}, not above 0")
         self.c, self.mirrored = c, mirrored
         self.inputs = Inputs(flow=Flow(size=28, strain=True, stabilisation="median" if centred else "none"))
         self.learnt: dict[str, Tensor] = {}

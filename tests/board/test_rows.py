@@ -1,0 +1,228 @@
+"""From fold files to a row, against scores computed by hand from the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, recall_score
+
+from merbench import scores
+from merbench.board import compare, render, rows
+from merbench.config import Data, Request, Training
+from merbench.errors import UserError
+from merbench.foldfile import FoldResult, write_fold
+from merbench.results import Provenance, Run, folder_of, runs_in
+
+CLASSES = ("negative", "positive", "surprise")
+SUBJECTS = tuple(f"{database}/s{index}" for database in ("casme2", "smic") for index in range(5))
+
+
+def make_run(
+    root: Path,
+    method: str = "example",
+    epochs: int = 4,
+    seeds: int = 1,
+    quality: float = 0.6,
+    key: str = "k0",
+    record: str = "every",
+    **request: object,
+) -> Run:
+    """Write a run of 10 subjects and 60 clips; ``quality`` is the share of clips judged right in the last epoch."""
+    asked = Request(
+        method=method,
+        arguments={},
+        data=Data("smic+casme2"),
+        training=Training(epochs=epochs, record=record),  # type: ignore[arg-type]
+    )
+    asked = dataclasses.replace(asked, **request)  # type: ignore[arg-type]
+    run = Run(folder_of(root, asked, key))
+    provenance = Provenance(
+        request_key=key,
+        folds=list(SUBJECTS),
+        clips=60,
+        classes=list(CLASSES),
+        data={"annotations": "a", "fingerprint": "f", "units": "relative"},
+        manifests={},
+        results_versions={},
+        method_file="",
+        parameters=1683,
+        environment={},
+        commit="",
+    )
+    run.create(asked, provenance)
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, int(quality * 100)])
+        for subject in SUBJECTS:
+            labels = np.arange(6) % 3
+            probabilities = rng.dirichlet(np.ones(3), (epochs, 6)).astype(np.float32)
+            right = rng.random(6) < quality
+            probabilities[-1][right] = np.eye(3)[labels[right]]
+            kept = probabilities if record == "every" else probabilities[-1:]
+            result = FoldResult(
+                subject,
+                seed,
+                tuple(f"{subject}/c{i}" for i in range(6)),
+                labels.astype(np.int64),
+                CLASSES,
+                np.arange(1, epochs + 1, dtype=np.int32)[-len(kept) :],
+                kept,
+                {},
+                "w",
+                {},
+            )
+            write_fold(run.fold_path(result.name), result)
+            provenance.costs[result.name] = {"seconds": 2.0 + seed, "peak_mib": 100.0 + seed}
+    run.save(provenance)
+    return run
+
+
+def pooled(run: Run, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Join truth and predictions by epoch by hand."""
+    folds = [run.results([f"{subject.replace('/', '--')}--s{seed}"])[0] for subject in SUBJECTS]
+    truth = np.concatenate([fold.labels for fold in folds])
+    predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
+    return truth, predicted, [fold.subject for fold in folds for _ in fold.clips]
+
+
+def test_a_row_is_the_pooled_score(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    row = rows.row_of(run)
+    truth, predicted, subjects = pooled(run)
+    last = row.readings["last"]
+    assert last.uf1 == pytest.approx(f1_score(truth, predicted[-1], average="macro"))
+    assert last.uar == pytest.approx(recall_score(truth, predicted[-1], average="macro"))
+    assert last.uf1_interval[0] < last.uf1 < last.uf1_interval[1]
+    for database in ("smic", "casme2"):
+        here = np.array([subject.startswith(database) for subject in subjects])
+        assert last.parts[database][0] == pytest.approx(f1_score(truth[here], predicted[-1][here], average="macro"))
+    assert list(last.parts) == ["smic", "casme2"], "in listed order"
+    best = scores.read("oracle-subject", predicted, truth, subjects, 3)
+    assert row.readings["oracle-subject"].uf1 == pytest.approx(f1_score(truth, best, average="macro"))
+    assert np.array(last.confusion).sum() == 60
+    assert (row.seconds, row.peak_mib, row.parameters, row.epochs) == (2.0, 100.0, 1683, 4)
+    assert row.marks == ("published flow", "partial composite")
+
+
+def test_seeds_are_averaged_never_pooled(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=3)
+    row = rows.row_of(run)
+    each = []
+    for seed in range(3):
+        truth, predicted, _ = pooled(run, seed)
+        each.append(f1_score(truth, predicted[-1], average="macro"))
+    assert row.seeds == (0, 1, 2)
+    assert row.readings["last"].uf1 == pytest.approx(np.mean(each))
+
+
+def test_one_recorded_epoch_has_no_oracle(tmp_path: Path) -> None:
+    assert list(rows.row_of(make_run(tmp_path, record="last")).readings) == ["last"]
+    assert list(rows.row_of(make_run(tmp_path, epochs=1, key="k1")).readings) == ["last"]
+    assert rows.row_of(make_run(tmp_path, record="last")).epochs == 4
+
+
+def test_a_run_without_all_folds_has_no_score(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.fold_path("smic--s2--s0").unlink()
+    row = rows.row_of(run)
+    assert (row.readings, row.seeds, row.missing) == ({}, (), 1)
+    assert "1 folds missing" in render.markdown([row])
+    assert "k0" in render.markdown([row])
+
+
+def test_an_unfinished_seed_does_not_disturb_a_finished_one(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=2)
+    whole = rows.row_of(make_run(tmp_path / "one", seeds=1)).readings["last"].uf1
+    run.fold_path("smic--s2--s1").unlink()
+    row = rows.row_of(run)
+    assert (row.seeds, row.missing) == ((0,), 1)
+    assert row.readings["last"].uf1 == whole
+
+
+def test_a_summary_is_a_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path)
+    row = rows.row_of(run)
+    summary = run.path / "summary.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "_compute", lambda _: pytest.fail("the summary was not used"))
+        assert rows.row_of(run) == row
+    for damage in ("", "{", json.dumps({"format": 1}), summary.read_text().replace('"uf1"', '"uf2"')):
+        summary.write_text(damage)
+        assert rows.row_of(run) == row
+    summary.write_text(summary.read_text().replace(f'"uf1": {row.readings["last"].uf1}', '"uf1": 0.99'))
+    other = make_run(tmp_path, quality=0.9)
+    assert rows.row_of(other).readings["last"].uf1 != 0.99, "other fold files, another row"
+
+
+def test_clips_in_the_wrong_fold_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    fold = run.results(["smic--s2--s0"])[0]
+    write_fold(run.fold_path("smic--s2--s0"), dataclasses.replace(fold, clips=tuple(c.replace("s2", "s1") for c in fold.clips)))
+    with pytest.raises(UserError, match="stands twice or in another subject's fold"):
+        rows.row_of(run)
+
+
+def test_folds_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    fold = run.results(["smic--s2--s0"])[0]
+    write_fold(run.fold_path("smic--s2--s0"), dataclasses.replace(fold, epochs=fold.epochs[1:], probabilities=fold.probabilities[1:]))
+    with pytest.raises(UserError, match="other epochs"):
+        rows.row_of(run)
+
+
+def test_rows_are_ranked_within_their_table_only(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, "good", quality=0.9, key="k1"),
+        make_run(tmp_path, "better", quality=1.0, key="k2"),
+        make_run(tmp_path, "hasty", quality=0.95, key="k3", preset="quick"),
+    ]
+    tables = render.tables(rows.row_of(run) for run in runs)
+    assert [[row.method for row in members] for _, members in tables] == [["better", "good"], ["hasty"]]
+    assert "quick" in tables[1][0]
+    assert "partial composite" in tables[0][0]
+    assert "published flow" in tables[0][0]
+    assert len(runs_in(tmp_path)) == 3
+
+
+def test_an_override_is_in_the_rows_name(tmp_path: Path) -> None:
+    row = rows.row_of(make_run(tmp_path, changes=("c=3.0",)))
+    assert row.method == "example[c=3.0]"
+    assert "example[c=3.0]" in render.markdown([row])
+
+
+def test_texts(tmp_path: Path) -> None:
+    row = rows.row_of(make_run(tmp_path, "a|b"))
+    text = render.markdown([row])
+    assert "a\\|b" in text, "a bar in a name does not break the table"
+    assert "chance (guesses)" in text
+    found = list(csv.DictReader(io.StringIO(render.as_csv([row]))))
+    assert [(line["reading"], line["ranked"]) for line in found] == [
+        ("last", "True"),
+        ("oracle-subject", "False"),
+        ("oracle-epoch", "False"),
+    ]
+    assert float(found[0]["uf1"]) == pytest.approx(row.readings["last"].uf1, abs=1e-6)
+    assert json.loads(render.as_json([row]))[0]["readings"]["last"]["uf1"] == row.readings["last"].uf1
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, "-"), (0.21, "0.2 s"), (250, "4 min 10 s"), (7500, "2 h 5 min")])
+def test_durations(seconds: float | None, text: str) -> None:
+    assert render.duration(seconds) == text
+
+
+def test_compare_pairs_by_clip(tmp_path: Path) -> None:
+    a, b = make_run(tmp_path, "good", quality=1.0, key="aa"), make_run(tmp_path, "poor", quality=0.2, key="bb")
+    said = compare.compare_runs(compare.find(tmp_path, "aa"), compare.find(tmp_path, "b"))
+    gap = rows.row_of(a).readings["last"].uf1 - rows.row_of(b).readings["last"].uf1
+    assert f"{gap:+.4f}" in said
+    assert "p = 0.0" in said
+    with pytest.raises(UserError, match="there is no run 'zz'"):
+        compare.find(tmp_path, "zz")
+    make_run(tmp_path, "other", key="ab")
+    with pytest.raises(UserError, match="2 runs begin with 'a'"):
+        compare.find(tmp_path, "a")
