@@ -61,7 +61,7 @@ class KeyedDropout(Keyed):
         key = streams.words(self.key, self.calls)
         drawn = streams.shorts(key, x.numel(), x.device).view(x.shape)
         keep = drawn >= round(self.p * 65536) - 32768
-        return torch.where(keep, x / (1 - self.p), x.new_zeros(()))
+        return x * (keep.to(x.dtype) / (1 - self.p))  # torch.where takes ten times as long on a CPU
 
     def extra_repr(self) -> str:
         """Show the probability when printed."""
