@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -142,7 +143,9 @@ def test_the_key_is_the_same_on_every_machine() -> None:
 def test_the_key_does_not_depend_on_the_hash_seed() -> None:
     program = "from tests.test_config import ask, key; import sys; sys.stdout.write(key(ask('method.c=0.1', 'training.lr=3e-4')))"
     found = {
-        subprocess.run([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
         for seed in ("1", "2")
     }
     assert found == {key(ask("method.c=0.1", "training.lr=3e-4"))}

@@ -42,14 +42,15 @@ def uniform(key: int | Tensor, counters: Tensor) -> Tensor:
 
 
 def shorts(key: int | Tensor, count: int, device: torch.device) -> Tensor:
-    """Return ``count`` int16 draws, uniform over all 65,536 values; four come from each word, which makes masks cheap."""
+    """Return ``count`` draws from -32768 to 32767, int64, uniform; four come from each word, which makes masks cheap."""
     drawn = words(key, torch.arange(-(-count // 4), device=device))
-    return drawn.view(torch.int16)[:count]
+    quarters = [(drawn << place) >> 48 for place in (48, 32, 16, 0)]  # not view(int16), which torch 2.11 cannot do under vmap
+    return torch.stack(quarters, dim=-1).flatten()[:count]
 
 
-def permutation(key: int, items: Tensor) -> Tensor:
-    """Return the items (int64, one dimension, all different) in an order that depends on the key and on the items alone."""
-    return items[torch.argsort(words(key, items), stable=True)]
+def shuffled(key: int, items: Tensor) -> Tensor:
+    """Return positions (n,) that bring the items (int64, all different) into an order that depends on key and items alone."""
+    return torch.argsort(words(key, items), stable=True)
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:

@@ -80,7 +80,7 @@ class LosoDataModule(LightningDataModule):
         """Return the positions of the training clips, (n,) int64, in the order of an epoch."""
         if self.training.order == "by-class":
             return torch.argsort(self.resident["label"], stable=True)
-        return torch.argsort(streams.words(streams.key_of(self.key, "order", epoch), self.resident["clip"]), stable=True)
+        return streams.shuffled(streams.key_of(self.key, "order", epoch), self.resident["clip"])
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield an epoch's batches: nearly equal parts of its order, each clip once."""
