@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,22 @@ def test_two_identical_commands_at_once(with_flow: Path, cli: Cli) -> None:
     assert "another process is at this very run" in second.err
 
 
+def test_a_machine_without_opencv_trains_from_the_prepared_store(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cv2, wandb, dlib and ray are imported where they are used only; a cluster node needs none of them."""
+    assert cli(*PRIOR).code == 0
+    before = folds(Path())
+    shutil.rmtree("runs")
+    bare = with_flow / "bare"
+    for name in ("cv2", "wandb", "dlib", "ray"):
+        (bare / name).mkdir(parents=True)
+        (bare / name / "__init__.py").write_text("raise ImportError('not on this machine')")
+    monkeypatch.setenv("PYTHONPATH", str(bare))
+    monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW")
+    done = subprocess.run([*MERBENCH, *PRIOR], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert folds(Path()) == before
+
+
 def test_more_seeds_add_folds(with_flow: Path, cli: Cli) -> None:
     assert cli(*PRIOR).code == 0
     before = folds(Path())
@@ -218,6 +235,18 @@ def test_no_path_user_or_host_in_what_is_kept(with_flow: Path, flat_flow: Path, 
         if path.is_file():
             content = path.read_bytes()
             assert not [secret for secret in secrets if secret.encode() in content], path
+
+
+@pytest.fixture(autouse=True)
+def forget_own_methods() -> Iterator[None]:
+    """Methods that tests write must not stay registered for other tests."""
+    entries, modules = dict(METHODS._entries), set(sys.modules)
+    yield
+    METHODS._entries.clear()
+    METHODS._entries.update(entries)
+    for name in set(sys.modules) - modules:
+        if name.startswith("merbench_own_"):
+            del sys.modules[name]
 
 
 OWN = """
