@@ -188,12 +188,12 @@ def two_folds_stacked_equal_two_folds_apart(make: Maker) -> None:
     if isinstance(methods[0], ClosedForm):
         return
     batches = [_double(batch_for(methods[0].inputs, 6, seed=seed)) for seed in (1, 2)]
-    parameters, buffers = stack_module_state(copy.deepcopy(methods))
-    skeleton = copy.deepcopy(methods[0])
+    parameters, buffers = stack_module_state([Whole(method) for method in copy.deepcopy(methods)])
+    skeleton = Whole(copy.deepcopy(methods[0]))
 
     def total(p: dict[str, Any], b: dict[str, Any], batch: Batch) -> torch.Tensor:
-        outputs = functional_call(skeleton, (p, b), (batch,))
-        return skeleton.loss(outputs, batch)["total"]
+        loss: torch.Tensor = functional_call(skeleton, (p, b), (batch,))
+        return loss
 
     stacked: Any = {name: torch.stack([each[name] for each in batches]) for name in batches[0]}  # type: ignore[literal-required]
     gradients, totals = torch.vmap(torch.func.grad_and_value(total))(parameters, buffers, stacked)
@@ -203,9 +203,45 @@ def two_folds_stacked_equal_two_folds_apart(make: Maker) -> None:
         assert torch.allclose(totals[index], alone, atol=1e-10), "losses differ"
         for name, parameter in method.named_parameters():
             expected = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-            assert torch.allclose(gradients[name][index], expected, atol=1e-9), f"the gradient of {name} differs"
+            assert torch.allclose(gradients[f"method.{name}"][index], expected, atol=1e-9), f"the gradient of {name} differs"
         for name, buffer in method.named_buffers():
-            assert torch.allclose(buffers[name][index], buffer), f"buffer {name} differs"
+            assert torch.allclose(buffers[f"method.{name}"][index], buffer), f"buffer {name} differs"
+
+
+class Whole(nn.Module):
+    """Outputs and loss as one module, so that a loss may read parameters too."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.method.losses(self.method(batch), batch)["total"]
+
+
+@promise
+def predicting_changes_nothing(make: Maker) -> None:
+    """A memory that grows when the held-out subject is looked at has learnt from it."""
+    method = taught(make)
+    before = copy.deepcopy(_everything(method))
+    method.probabilities(without_labels(batch_for(method.inputs, 5, seed=9)))
+    after = _everything(method)
+    changed = [name for name in after if name not in before or not _alike(before[name], after[name])]
+    assert not changed, f"predicting changes {changed}"
+
+
+def _everything(method: Method) -> dict[str, Any]:
+    """Return tensors and plain values of a method and its modules, by name."""
+    state: dict[str, Any] = {**dict(method.named_parameters()), **dict(method.named_buffers())}
+    for name, module in method.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, (int, float, str, tuple, torch.Tensor)):
+                state[f"{name}.{attribute}"] = value
+    return state
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)
 
 
 @promise

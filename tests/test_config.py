@@ -59,13 +59,13 @@ def test_overrides_are_typed_and_named() -> None:
         ("method.mode=c", "expected one of ['a', 'b']"),
         ("method.widths=3", "method.widths"),
         ("method.widths=[a]", "an element of a list has another type"),
-        ("method.c=${training.epochs}", "refers to another value"),
+        ("method.c=${training.epochs}", "has no value of its own"),
         ("training.epochs=2.5", "training.epochs: Value '2.5'"),
         ("training.epochs=0", "training.epochs is 0"),
         ("training.batch=-1", "training.batch is -1"),
         ("training.lr=inf", "training.lr is inf"),
         ("training.order=sorted", "expected one of ['shuffled', 'by-class']"),
-        ("training=3", "Training"),
+        ("training=3", "names no single setting"),
         ("epochs", "'epochs' is no override"),
         ("=3", "'=3' is no override"),
     ],
@@ -82,7 +82,7 @@ def test_an_argument_without_default_is_the_authors_mistake() -> None:
     class Unfinished:
         def __init__(self, classes: int, width: int) -> None: ...
 
-    with pytest.raises(TypeError, match="'width' needs a type and a default"):
+    with pytest.raises(UserError, match="'width' of method unfinished needs a type and a default"):
         resolve("unfinished", Unfinished, data=Data())
 
 

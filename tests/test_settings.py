@@ -23,6 +23,26 @@ def test_the_environment_overrules(here: Path, monkeypatch: pytest.MonkeyPatch) 
     assert data_path("published-flow") == Path("/from/environment")
 
 
+def test_what_else_stands_in_the_file_is_kept(here: Path) -> None:
+    SETTINGS.write_text("other: 3\n")
+    remember_data_path("published-flow", Path("/a"))
+    assert "other: 3" in SETTINGS.read_text()
+
+
+def test_a_link_stays_a_link(here: Path) -> None:
+    (here / "real.yaml").write_text("data: {}\n")
+    SETTINGS.symlink_to("real.yaml")
+    remember_data_path("published-flow", Path("/a"))
+    assert SETTINGS.is_symlink()
+    assert "/a" in (here / "real.yaml").read_text()
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(here: Path) -> None:
+    SETTINGS.mkdir()
+    with pytest.raises(UserError, match="settings cannot be read"):
+        data_path("published-flow")
+
+
 @pytest.mark.parametrize("text", ["data: [", "data: 3", "- a", "data: {a: 3}", "\x00", "!!python/object/apply:os.getcwd []"])
 def test_a_broken_file_is_one_message_and_is_not_overwritten(here: Path, text: str) -> None:
     SETTINGS.write_text(text)

@@ -106,10 +106,9 @@ def resolve(
     Raises:
         UserError: an unknown key, a wrong type or an impossible value; the file or argument is named.
     """
-    schema = OmegaConf.structured({"method": _arguments_schema(method, constructor), "training": Training})
-    OmegaConf.set_struct(schema, True)
+    schema = _schema(method, constructor)
     settled = _merge(schema, _preset_files(method, preset))
-    asked = _merge(settled, [("the command line", _dotlist(overrides))])
+    asked = _merge(settled, [(f"the command line: {' '.join(overrides)}"[:300], _dotlist(overrides))])
     training = typing.cast(Training, OmegaConf.to_object(asked.training))
     _check(training)
     return Request(
@@ -189,13 +188,30 @@ def dump_request(request: Request) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(canonical(request)))
 
 
+def _schema(method: str, constructor: type) -> DictConfig:
+    try:
+        schema = OmegaConf.structured({"method": _arguments_schema(method, constructor), "training": Training})
+    except (OmegaConfBaseException, TypeError, ValueError, NameError) as error:
+        raise UserError(
+            f"the arguments of method {method} cannot be configuration: {str(error).splitlines()[0]}",
+            where=f"{constructor.__name__}.__init__",
+            remedy="use bool, int, float, str, a Literal of them, None beside them, or a tuple of them, with defaults of that type",
+        ) from error
+    OmegaConf.set_struct(schema, True)
+    return typing.cast(DictConfig, schema)
+
+
 def _arguments_schema(method: str, constructor: type) -> type:
     """Make a dataclass of a constructor's arguments, so that OmegaConf checks them like any other part of a request."""
     hints = typing.get_type_hints(constructor.__init__)  # type: ignore[misc]  # read, not called
     fields: list[tuple[str, Any, Any]] = []
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         if parameter.default is parameter.empty or parameter.name not in hints:
-            raise TypeError(f"method {method}: argument '{parameter.name}' needs a type and a default: it is configuration")
+            raise UserError(
+                f"argument '{parameter.name}' of method {method} needs a type and a default: it is configuration",
+                where=f"{constructor.__name__}.__init__",
+                remedy=f"write {parameter.name}: int = 3, say",
+            )
         fields.append((parameter.name, hints[parameter.name], dataclasses.field(default=parameter.default)))
     return dataclasses.make_dataclass(f"{constructor.__name__}Arguments", fields, frozen=True)
 
@@ -216,8 +232,12 @@ def _dotlist(overrides: Sequence[str]) -> DictConfig:
             raise UserError(
                 f"'{item}' is no override", where="the command line", remedy="write key=value, as in training.epochs=20 or method.c=3"
             )
-        if "${" in item:
-            raise UserError(f"'{item}' refers to another value", where="the command line", remedy="write the value itself")
+        if key.strip() in ("method", "training"):
+            raise UserError(f"'{item[:60]}' names no single setting", where="the command line", remedy="write training.epochs=20, say")
+        if "${" in item or "???" in item:
+            raise UserError(f"'{item}' has no value of its own", where="the command line", remedy="write the value itself")
+        if len(item) > 1000:
+            raise UserError(f"an override is {len(item):,} characters long", where=item[:60], remedy="write key=value")
     try:
         return OmegaConf.from_dotlist(list(overrides))
     except (yaml.YAMLError, ValueError, OmegaConfBaseException) as error:
@@ -235,12 +255,14 @@ def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictCo
             merged = typing.cast(DictConfig, OmegaConf.merge(merged, layer))
         except ConfigKeyError as error:
             raise _unknown_key(str(error.full_key or error.key), base, where) from error
-        except OmegaConfBaseException as error:
-            first = str(error).splitlines()[0]
+        except (OmegaConfBaseException, TypeError, ValueError) as error:
+            first, place = str(error).splitlines()[0], getattr(error, "full_key", None)
             if "$VALUE" in first:  # OmegaConf 2.4.0 leaves its own placeholders in messages about tuples
                 first = "an element of a list has another type than the setting asks for"
             raise UserError(
-                f"{error.full_key}: {first}" if error.full_key else first, where=where, remedy="give a value of the type it names"
+                f"{place}: {first}" if place else first,
+                where=where,
+                remedy="give a value of the type it names",
             ) from error
     return merged
 
@@ -272,4 +294,5 @@ def _check(training: Training) -> None:
     wrong += [name for name in ("lr", "weight_decay") if not 0 <= getattr(training, name) < math.inf]
     if wrong:
         name = wrong[0]
-        raise UserError(f"training.{name} is {getattr(training, name)}", where="the request", remedy="give a positive number")
+        least = "a whole number from 1" if name in ("epochs", "batch") else "a finite number from 0"
+        raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy=f"give {least}")

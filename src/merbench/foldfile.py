@@ -110,7 +110,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
         return dict(about)
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise UserError(
-            f"a fold file cannot be read: {error}", where=path, remedy="delete it and run the same command again: only this fold is trained"
+            f"a fold file cannot be read: {_reason(error)}",
+            where=path,
+            remedy="delete it and run the same command again: only this fold is trained",
         ) from error
 
 
@@ -130,11 +132,14 @@ def read_fold(path: Path) -> FoldResult:
         probabilities = np.stack([table[f"p_{name}"].to_numpy().reshape(shape) for name in about["classes"]], axis=-1)
         if clip != clip[:count] * len(epochs) or not np.array_equal(epoch, np.repeat(epochs, count)):
             raise ValueError("its rows are not ordered by epoch and clip")
+        labels = table["label"].to_numpy()[:count].astype(np.int64)
+        if not (np.isfinite(probabilities).all() and ((labels >= 0) & (labels < len(about["classes"]))).all()):
+            raise ValueError("a probability is not finite, or a label is no class")
         return FoldResult(
             subject=about["subject"],
             seed=about["seed"],
             clips=tuple(clip[:count]),
-            labels=table["label"].to_numpy()[:count].astype(np.int64),
+            labels=labels,
             classes=tuple(about["classes"]),
             epochs=epochs,
             probabilities=probabilities,
@@ -142,7 +147,13 @@ def read_fold(path: Path) -> FoldResult:
             weights=about["weights"],
             environment=about["environment"],
         )
-    except (OSError, KeyError, ValueError, ZeroDivisionError, pa.ArrowException) as error:
+    except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, pa.ArrowException) as error:
         raise UserError(
-            f"a fold file cannot be read: {error}", where=path, remedy="delete it and run the same command again: only this fold is trained"
+            f"a fold file cannot be read: {_reason(error)}",
+            where=path,
+            remedy="delete it and run the same command again: only this fold is trained",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

@@ -190,4 +190,26 @@ class ClosedForm(Method):
         return ()
 
 
-METHODS: Registry[type[Method]] = Registry("method")
+class MethodRegistry(Registry[type[Method]]):
+    """Methods by name; what is no method, or has no card, is refused."""
+
+    def add(self, name: str) -> Callable[[type[Method]], type[Method]]:
+        """Register the decorated method.
+
+        Raises:
+            TypeError: it is no subclass of `Method`, or has no `Card`.
+            ValueError: the name is taken.
+        """
+        keep = super().add(name)
+
+        def checked(entry: type[Method]) -> type[Method]:
+            if not (isinstance(entry, type) and issubclass(entry, Method)):
+                raise TypeError(f"'{name}' is no subclass of merbench.method.Method")
+            if not isinstance(getattr(entry, "card", None), Card):
+                raise TypeError(f"method '{name}' has no card: write card = Card(...) in its class")
+            return keep(entry)
+
+        return checked
+
+
+METHODS = MethodRegistry("method")

@@ -46,6 +46,10 @@ class Registry(Generic[T]):
 
         return keep
 
+    def remove(self, name: str) -> None:
+        """Take an entry back."""
+        del self._entries[name]
+
     def __getitem__(self, name: str) -> T:
         """Return the entry.
 

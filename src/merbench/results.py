@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,8 @@ from merbench.errors import UserError
 from merbench.foldfile import FoldResult, read_fold, read_metadata, write
 
 ROOT = Path("runs")
+FOLD_NAME = re.compile(r"[a-z0-9]+--[^/ ]+--s(0|[1-9][0-9]*)", re.ASCII)
+
 DECISIVE = ("torch", "pytorch-lightning", "numpy", "scikit-learn")
 """Packages whose version may move a number; folds trained with unlike ones are not mixed."""
 
@@ -101,10 +104,15 @@ class Run:
         """
         path = self.path / "provenance.json"
         try:
-            return Provenance(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            found = Provenance(**json.loads(path.read_text(encoding="utf-8")))
+            if not (_words(found.folds) and _words(found.classes) and {"annotations", "fingerprint"} <= set(found.data)):
+                raise ValueError("folds, classes or data are not what they should be")
+            return found
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UserError(
-                f"the provenance of a run cannot be read: {error}", where=path, remedy="move this run's folder away and run it again"
+                f"the provenance of a run cannot be read: {error or 'too deep'}",
+                where=path,
+                remedy="delete this file and run the same command again: finished folds are kept",
             ) from error
 
     def create(self, request: Request, provenance: Provenance) -> None:
@@ -115,10 +123,10 @@ class Run:
         """
         try:
             (self.path / "folds").mkdir(parents=True, exist_ok=True)
-            if not (self.path / "request.yaml").is_file():
-                write(self.path / "request.yaml", dump_request(request).encode())
             if not (self.path / "provenance.json").is_file():
                 self.save(provenance)
+            if not (self.path / "request.yaml").is_file():  # last: the board takes a folder with a request for a run
+                write(self.path / "request.yaml", dump_request(request).encode())
         except OSError as error:
             raise UserError(
                 f"results cannot be written: {error.strerror}",
@@ -136,11 +144,15 @@ class Run:
 
     def finished(self) -> set[str]:
         """Return the names of the folds that are there."""
-        return {path.stem for path in (self.path / "folds").glob("*.parquet")}
+        return {path.stem for path in self._files()}
 
     def results(self, names: Iterable[str]) -> list[FoldResult]:
         """Read folds by name."""
         return [read_fold(self.fold_path(name)) for name in names]
+
+    def _files(self) -> list[Path]:
+        """Return the fold files, by name; anything else in their folder (a copy, a note) is no fold."""
+        return sorted(path for path in (self.path / "folds").glob("*.parquet") if FOLD_NAME.fullmatch(path.stem) and path.is_file())
 
     def check_environment(self, here: Mapping[str, str]) -> None:
         """Refuse to add folds to those of an unlike environment.
@@ -159,16 +171,24 @@ class Run:
                 )
 
     def digest(self) -> str:
-        """Return a hash of the fold files' bytes; a summary made of other files is out of date."""
+        """Return a hash of the bytes of request, provenance and folds; a summary made of others is out of date."""
         whole = hashlib.sha256()
-        for path in sorted((self.path / "folds").glob("*.parquet")):
+        for name in ("request.yaml", "provenance.json"):
+            path = self.path / name
+            whole.update(path.read_bytes() if path.is_file() else b"")
+        for path in self._files():
             whole.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         return whole.hexdigest()
 
 
 def runs_in(root: Path) -> list[Run]:
-    """Return every run below a folder, in order of path."""
-    return [Run(path.parent) for path in sorted(root.glob("*/*/*/*/request.yaml"))]
+    """Return every run below a folder, in order of path: what has a request or folds."""
+    found = {path.parent for name in ("request.yaml", "folds") for path in root.glob(f"*/*/*/*/{name}")}
+    return [Run(path) for path in sorted(found)]
+
+
+def _words(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def manifests() -> dict[str, str]:

@@ -45,8 +45,3 @@ class Fold:
     subject: str
     train: tuple[int, ...]
     test: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """``casme2--sub01``, fit for a file name."""
-        return self.subject.replace("/", "--")

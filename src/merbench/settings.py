@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,8 +25,20 @@ def data_path(name: str) -> Path | None:
     Raises:
         UserError: merbench.yaml is no valid settings file.
     """
-    path = os.environ.get(variable(name)) or _settings().get(name)
-    return Path(path).expanduser() if path else None
+    path = os.environ.get(variable(name)) or _settings(_document()).get(name)
+    return expand(Path(path)) if path else None
+
+
+def expand(path: Path) -> Path:
+    """Return a path with its ``~`` replaced.
+
+    Raises:
+        UserError: there is no such user's home.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UserError(str(error), where=path, remedy="write the whole path") from error
 
 
 def remember_data_path(name: str, path: Path) -> None:
@@ -35,11 +47,17 @@ def remember_data_path(name: str, path: Path) -> None:
     Raises:
         UserError: the file there is not valid, or the folder cannot be written to.
     """
-    text = yaml.safe_dump({"data": {**_settings(), name: str(path)}}, allow_unicode=True)
+    document = _document()
+    document["data"] = {**_settings(document), name: str(path)}
+    text = "# where data lie on this machine; not for a repository\n" + yaml.safe_dump(document, allow_unicode=True)
+    target = SETTINGS.resolve()  # a link stays a link
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=SETTINGS.absolute().parent, delete=False) as file:
-            file.write("# where data lie on this machine; not for a repository\n" + text)
-        Path(file.name).replace(SETTINGS)
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"the settings cannot be written: {error.strerror}",
@@ -48,18 +66,29 @@ def remember_data_path(name: str, path: Path) -> None:
         ) from error
 
 
-def _settings() -> dict[str, str]:
-    if not SETTINGS.is_file():
+def _document() -> dict[str, Any]:
+    """Return the whole settings file; empty where there is none."""
+    if not SETTINGS.exists() and not SETTINGS.is_symlink():
         return {}
     try:
         raw = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
-            f"the settings are no YAML: {str(error).splitlines()[0]}", where=SETTINGS.absolute(), remedy="correct or delete the file"
+            f"the settings cannot be read: {(str(error) or 'too deep').splitlines()[0]}",
+            where=SETTINGS.absolute(),
+            remedy="correct or delete the file",
         ) from error
-    data = raw.get("data") if isinstance(raw, dict) else None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise UserError("the settings are no table", where=SETTINGS.absolute(), remedy="correct or delete the file")
+    return raw
+
+
+def _settings(document: dict[str, Any]) -> dict[str, str]:
+    data = document.get("data", {})
     if not isinstance(data, dict) or not all(isinstance(path, str) for path in data.values()):
         raise UserError(
-            "the settings have no table 'data' of names and folders", where=SETTINGS.absolute(), remedy="correct or delete the file"
+            "the settings' table 'data' does not give a folder to each name", where=SETTINGS.absolute(), remedy="correct or delete the file"
         )
     return {str(name): path for name, path in data.items()}

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score, recall_score
 
 from merbench import scores
 from merbench.board import compare, render, rows
-from merbench.config import Data, Request, Training
+from merbench.config import Data, Request, Training, run_key
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, write_fold
 from merbench.results import Provenance, Run, folder_of, runs_in
@@ -41,13 +41,14 @@ def make_run(
         training=Training(epochs=epochs, record=record),  # type: ignore[arg-type]
     )
     asked = dataclasses.replace(asked, **request)  # type: ignore[arg-type]
-    run = Run(folder_of(root, asked, key))
+    name = run_key(asked, key, {}, "")
+    run = Run(folder_of(root, asked, name))
     provenance = Provenance(
-        request_key=key,
+        request_key=name,
         folds=list(SUBJECTS),
         clips=60,
         classes=list(CLASSES),
-        data={"annotations": "a", "fingerprint": "f", "units": "relative"},
+        data={"annotations": "a", "fingerprint": key, "units": "relative"},
         manifests={},
         results_versions={},
         method_file="",
@@ -97,7 +98,16 @@ def test_a_row_is_the_pooled_score(tmp_path: Path) -> None:
     last = row.readings["last"]
     assert last.uf1 == pytest.approx(f1_score(truth, predicted[-1], average="macro"))
     assert last.uar == pytest.approx(recall_score(truth, predicted[-1], average="macro"))
-    assert last.uf1_interval[0] < last.uf1 < last.uf1_interval[1]
+    databases = [subject.split("/")[0] for subject in subjects]
+    for score, found in ((scores.uf1, last.uf1_interval), (scores.uar, last.uar_interval)):
+        expected = scores.bootstrap(truth, predicted[-1], subjects, databases, 3, score)
+        assert found == pytest.approx((expected.low, expected.high), abs=0.02), "clips stand in another order, so draws differ a little"
+        free = scores.bootstrap(truth, predicted[-1], subjects, np.zeros(60), 3, score)
+        assert (free.low, free.high) != (expected.low, expected.high)
+    for reading, found_score in row.readings.items():
+        guess = scores.chance(reading, truth, subjects, 3, 4)  # type: ignore[arg-type]
+        assert found_score.chance_uf1 == pytest.approx(guess.uf1, abs=0.06), f"{reading} has the chance of four epochs"
+    assert row.readings["oracle-subject"].chance_uf1 > last.chance_uf1 + 0.1
     for database in ("smic", "casme2"):
         here = np.array([subject.startswith(database) for subject in subjects])
         assert last.parts[database][0] == pytest.approx(f1_score(truth[here], predicted[-1][here], average="macro"))
@@ -132,7 +142,7 @@ def test_a_run_without_all_folds_has_no_score(tmp_path: Path) -> None:
     row = rows.row_of(run)
     assert (row.readings, row.seeds, row.missing) == ({}, (), 1)
     assert "1 folds missing" in render.markdown([row])
-    assert "k0" in render.markdown([row])
+    assert run.path.name in render.markdown([row])
 
 
 def test_an_unfinished_seed_does_not_disturb_a_finished_one(tmp_path: Path) -> None:
@@ -151,12 +161,38 @@ def test_a_summary_is_a_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patched:
         patched.setattr(rows, "_compute", lambda _: pytest.fail("the summary was not used"))
         assert rows.row_of(run) == row
-    for damage in ("", "{", json.dumps({"format": 1}), summary.read_text().replace('"uf1"', '"uf2"')):
+    good = summary.read_text()
+    edited = good.replace(f'"uf1": {row.readings["last"].uf1}', '"uf1": 0.99')
+    assert edited != good
+    for damage in ("", "{", "[" * 100_000, json.dumps({"format": 2}), good.replace('"uf1"', '"uf2"'), edited):
         summary.write_text(damage)
         assert rows.row_of(run) == row
-    summary.write_text(summary.read_text().replace(f'"uf1": {row.readings["last"].uf1}', '"uf1": 0.99'))
-    other = make_run(tmp_path, quality=0.9)
-    assert rows.row_of(other).readings["last"].uf1 != 0.99, "other fold files, another row"
+    assert rows.row_of(make_run(tmp_path, quality=0.9)) != row, "other fold files, another row"
+
+
+def test_a_changed_request_or_provenance_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    rows.row_of(run)
+    text = (run.path / "request.yaml").read_text()
+    (run.path / "request.yaml").write_text(text.replace("method: example", "method: better"))
+    with pytest.raises(UserError, match="is not the one its folder is named after"):
+        rows.row_of(run)
+    (run.path / "request.yaml").write_text(text)
+    rows.row_of(run)
+    good = (run.path / "provenance.json").read_text()
+    for damage in ("", "[", "{}", good.replace('"folds": [', '"folds": 3, "x": ['), good.replace("[", "[" * 100_000, 1)):
+        (run.path / "provenance.json").write_text(damage)
+        with pytest.raises(UserError, match="provenance of a run cannot be read"):
+            rows.row_of(run)
+
+
+def test_strangers_among_the_folds_are_no_folds(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    row = rows.row_of(run)
+    for name in ("x.parquet", "x--sfoo.parquet", "smic--s1--s0 (copy).parquet", "smic--s1--s-1.parquet", "note.txt"):
+        (run.path / "folds" / name).write_text("stray")
+    (run.path / "folds" / "smic--s9--s0.parquet").mkdir()
+    assert rows.row_of(run) == row
 
 
 def test_clips_in_the_wrong_fold_are_refused(tmp_path: Path) -> None:
@@ -177,16 +213,18 @@ def test_folds_of_other_lengths_are_refused(tmp_path: Path) -> None:
 
 def test_rows_are_ranked_within_their_table_only(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path, "good", quality=0.9, key="k1"),
-        make_run(tmp_path, "better", quality=1.0, key="k2"),
-        make_run(tmp_path, "hasty", quality=0.95, key="k3", preset="quick"),
+        make_run(tmp_path, "good", quality=0.9),
+        make_run(tmp_path, "better", quality=1.0),
+        make_run(tmp_path, "hasty", quality=0.95, preset="quick"),
+        make_run(tmp_path, "better", quality=1.0, key="k1"),
     ]
     tables = render.tables(rows.row_of(run) for run in runs)
-    assert [[row.method for row in members] for _, members in tables] == [["better", "good"], ["hasty"]]
-    assert "quick" in tables[1][0]
+    assert [[row.method for row in members] for _, members in tables] == [["better", "good"], ["better"], ["hasty"]]
+    assert "quick" in tables[2][0]
+    assert tables[0][0] != tables[1][0], "other arrays under the same name are another table, and say so"
     assert "partial composite" in tables[0][0]
     assert "published flow" in tables[0][0]
-    assert len(runs_in(tmp_path)) == 3
+    assert len(runs_in(tmp_path)) == 4
 
 
 def test_an_override_is_in_the_rows_name(tmp_path: Path) -> None:
@@ -201,7 +239,7 @@ def test_texts(tmp_path: Path) -> None:
     assert "a\\|b" in text, "a bar in a name does not break the table"
     assert "chance (guesses)" in text
     found = list(csv.DictReader(io.StringIO(render.as_csv([row]))))
-    assert [(line["reading"], line["ranked"]) for line in found] == [
+    assert [(line["reading"], line["rankable"]) for line in found] == [
         ("last", "True"),
         ("oracle-subject", "False"),
         ("oracle-epoch", "False"),
@@ -216,13 +254,14 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 
 def test_compare_pairs_by_clip(tmp_path: Path) -> None:
-    a, b = make_run(tmp_path, "good", quality=1.0, key="aa"), make_run(tmp_path, "poor", quality=0.2, key="bb")
-    said = compare.compare_runs(compare.find(tmp_path, "aa"), compare.find(tmp_path, "b"))
+    a, b = make_run(tmp_path, "good", quality=1.0), make_run(tmp_path, "poor", quality=0.2)
+    said = compare.compare_runs(compare.find(tmp_path, a.path.name), compare.find(tmp_path, b.path.name[:8]))
     gap = rows.row_of(a).readings["last"].uf1 - rows.row_of(b).readings["last"].uf1
     assert f"{gap:+.4f}" in said
     assert "p = 0.0" in said
     with pytest.raises(UserError, match="there is no run 'zz'"):
         compare.find(tmp_path, "zz")
-    make_run(tmp_path, "other", key="ab")
-    with pytest.raises(UserError, match="2 runs begin with 'a'"):
-        compare.find(tmp_path, "a")
+    keys = [make_run(tmp_path, f"other{index}", epochs=1).path.name for index in range(17)]
+    twice = next(key[0] for key in keys if sum(other[0] == key[0] for other in keys) > 1)
+    with pytest.raises(UserError, match=rf"runs begin with '{twice}'"):
+        compare.find(tmp_path, twice)

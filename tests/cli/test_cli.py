@@ -83,6 +83,26 @@ def test_machine_readable_boards(with_flow: Path, cli: Cli) -> None:
     assert cli("leaderboard", "--out", "no/such/folder.md").code == 2
 
 
+def test_one_bad_run_does_not_hide_the_others(with_flow: Path, cli: Cli) -> None:
+    for method in ("majority", "prior"):
+        assert cli("bench", method, "--on", "smic").code == 0
+    next(Path("runs").glob("*/*/prior/*/provenance.json")).unlink()
+    found = cli("leaderboard")
+    assert found.code == 0
+    assert "majority" in found.out
+    assert "left out: the provenance of a run cannot be read" in found.err
+
+
+def test_what_nobody_foresaw_is_a_short_report_with_a_file(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("merbench.results.runs_in", lambda _: 1 / 0)
+    found = cli("leaderboard")
+    assert found.code == 1
+    assert "Traceback" not in found.err
+    report = Path(found.err.strip().rsplit("file: ", 1)[1])
+    assert "ZeroDivisionError" in report.read_text()
+    report.unlink()
+
+
 def test_several_runs_with_a_comma(with_flow: Path, cli: Cli) -> None:
     found = cli("bench", "majority", "--on", "smic,casme2+smic")
     assert found.code == 0
@@ -116,6 +136,14 @@ def test_compare_by_key(with_flow: Path, cli: Cli) -> None:
         (["bench", "prior", "--on", "smic", "--source", "published_flow"], "did you mean 'published-flow'?"),
         (["bench", "svm_flow", "--on", "smic", "method.cc=3"], "did you mean 'method.c'?"),
         (["bench", "svm_flow", "--on", "smic", "method.c=-1"], "method.c"),
+        (["bench", "svm_flow", "--on", "smic", "training.epochs=3"], "svm_flow does not read training.epochs: it is solved at once"),
+        (["bench", "ststnet", "--on", "smic", "training.batch=1"], "the smallest fold has 125 clips"),
+        (["bench", "ststnet", "--on", "smic", "method.widths={a: 1}"], "method.widths"),
+        (["bench", "ststnet", "--on", "smic", "training=null"], "training"),
+        (["bench", "ststnet", "--on", "smic", "training.lr=???"], "has no value of its own"),
+        (["bench", "prior", "--on", "smic,smic"], "the same data are named twice"),
+        (["bench", "prior", "--on", "smic", "--workers", "9" * 5000], "workers cannot be had"),
+        (["data", "set", "published-flow", "~nobody-of-that-name/x"], "write the whole path"),
         (["bench", "ststnet", "--on", "smic", "method.dropout=2"], "dropout probability 2.0 is not in [0, 1)"),
         (["bench", "ststnet", "--on", "smic", "training.mirror=true"], "cannot be mirrored before it is centred"),
         (["methods", "ststnett"], "did you mean 'ststnet'?"),

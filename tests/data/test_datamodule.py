@@ -14,18 +14,26 @@ from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.config import Training
 from merbench.data import protocol
 from merbench.data.augment import mirror, mirror_some
-from merbench.data.datamodule import LosoDataModule, check_training, serve, steps_per_epoch
+from merbench.data.datamodule import (
+    LosoDataModule,
+    check_batch,
+    check_training,
+    held_out_clips,
+    serve,
+    steps_per_epoch,
+    training_clips,
+)
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 from merbench.sample import Clip
 
-CPU = torch.device("cpu")
 FLOW = Inputs(flow=Flow(28, strain=True))
 
 
 def module(prepared: Prepared, fold: int, training: Training, batch: int = 5, key: int = 1, inputs: Inputs = FLOW) -> LosoDataModule:
     folds = protocol.loso(prepared.clips)
-    return LosoDataModule(serve(prepared, inputs), folds[fold], folds, training, batch, key, CPU)
+    resident = training_clips(serve(prepared, inputs), folds[fold])
+    return LosoDataModule(resident, steps_per_epoch(folds, batch), training, key)
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,11 +44,20 @@ def test_every_fold_takes_the_same_steps_and_every_clip_once(sizes: list[int], b
     prepared = Prepared("smic", "x", "megc3", clips, ("a", "b", "c"), labels, {}, "relative")
     folds = protocol.loso(clips)
     steps = steps_per_epoch(folds, batch)
+    fewest = min(len(fold.train) for fold in folds)
+    if steps > fewest:
+        with pytest.raises(UserError, match="the smallest fold has") as caught:
+            check_batch(folds, batch)
+        works = int(caught.value.remedy.split("=")[1].split()[0])
+        check_batch(folds, works)
+        assert works == batch + 1 or steps_per_epoch(folds, works - 1) > fewest, "the smallest that works"
+        return
+    check_batch(folds, batch)
     for index, fold in enumerate(folds):
         batches = list(module(prepared, index, Training(), batch, inputs=Inputs()).batches(epoch))
         assert len(batches) == steps
         counts = [len(each["clip"]) for each in batches]
-        assert max(counts) <= batch
+        assert 1 <= min(counts) <= max(counts) <= batch
         assert max(counts) - min(counts) <= 1
         assert sorted(i for each in batches for i in each["clip"].tolist()) == list(fold.train)
         assert all(torch.equal(each["label"], torch.from_numpy(labels)[each["clip"]]) for each in batches)
@@ -67,11 +84,19 @@ def test_by_class_reads_as_the_ports_read_their_folders(small: Prepared) -> None
 
 
 def test_held_out_clips_come_without_labels_and_are_not_trained_on(small: Prepared) -> None:
-    data = module(small, 2, Training())
-    held_out = data.held_out()
+    fold, everything = protocol.loso(small.clips)[2], serve(small, FLOW)
+    held_out = held_out_clips(everything, fold)
     assert "label" not in held_out
-    assert held_out["clip"].tolist() == list(data.fold.test)
-    assert not set(held_out["clip"].tolist()) & set(data.whole()["clip"].tolist())
+    assert held_out["clip"].tolist() == list(fold.test)
+    assert not set(held_out["clip"].tolist()) & set(training_clips(everything, fold)["clip"].tolist())
+
+
+def test_the_data_module_holds_nothing_of_the_held_out_subject(small: Prepared) -> None:
+    """A method can reach it through its trainer: class weights from all labels would be a leak."""
+    data, test = module(small, 2, Training()), set(protocol.loso(small.clips)[2].test)
+    batches = [value for value in vars(data).values() if isinstance(value, dict) and "clip" in value]
+    assert batches
+    assert not any(test & set(batch["clip"].tolist()) for batch in batches)
 
 
 def test_what_is_served_of_a_clip_does_not_depend_on_the_others(small: Prepared) -> None:

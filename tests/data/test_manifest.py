@@ -109,7 +109,7 @@ def test_every_clip_is_judged_once_and_no_subject_is_on_both_sides(drawn: list[t
 def test_subjects_of_two_databases_are_two_subjects() -> None:
     """'1', '01' and '001' collide when a database is left out of the name (traps.md, section 7)."""
     folds = protocol.loso([Clip("smic", "smic/1", "a"), Clip("samm", "samm/1", "a")])
-    assert [fold.name for fold in folds] == ["smic--1", "samm--1"]
+    assert [fold.subject for fold in folds] == ["smic/1", "samm/1"]
 
 
 def test_a_changed_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -167,6 +168,23 @@ def test_an_image_that_cannot_be_used_is_named(smic: Path, content: bytes, messa
     error = refusal(smic)
     assert message in error.what
     assert error.where == str(path)
+
+
+def test_what_is_no_file_is_named(smic: Path) -> None:
+    path = smic / "s01_s01_ne_01 .png"
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal(smic).where == str(path), "a pipe is not waited for"
+    path.unlink()
+    path.symlink_to(path)
+    assert refusal(smic).where == str(path)
+
+
+def test_both_layouts_at_once_are_refused_and_an_empty_folder_is_not(smic: Path, folds: Path) -> None:
+    (smic / "s01" / "u_test").mkdir(parents=True)
+    assert len(published_flow.read(smic, SCHEME, ("smic",))) == 164
+    shutil.copytree(folds / "s02", smic / "s02")
+    assert "both layouts at once" in refusal(smic).what
 
 
 def test_empty_and_absent_folders(tmp_path: Path) -> None:

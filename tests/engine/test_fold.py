@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 from typing import Any
 
@@ -78,6 +79,67 @@ def test_neither_history_nor_global_state_nor_threads_move_a_bit(small: Prepared
     finally:
         torch.set_num_threads(before)
     assert same(first, again)
+
+
+def test_training_runs_on_one_thread(small: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[int] = set()
+    whole = METHODS["ststnet"].loss
+
+    def spy(self: Method, outputs: Outputs, batch: Batch) -> Outputs:
+        threads.add(torch.get_num_threads())
+        return whole(self, outputs, batch)
+
+    monkeypatch.setattr(METHODS["ststnet"], "loss", spy)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trained(small, request_of("ststnet"))
+    finally:
+        torch.set_num_threads(before)
+    assert threads == {1}
+
+
+def test_each_epoch_is_served_in_its_own_order(small: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[list[int]] = []
+    whole = METHODS["ststnet"].loss
+
+    def spy(self: Method, outputs: Outputs, batch: Batch) -> Outputs:
+        served.append(batch["clip"].tolist())
+        return whole(self, outputs, batch)
+
+    monkeypatch.setattr(METHODS["ststnet"], "loss", spy)
+    trained(small, request_of("ststnet", "training.batch=10", "training.order=shuffled"))
+    epochs = [[clip for batch in served[start : start + 3] for clip in batch] for start in (0, 3, 6)]
+    assert len(served) == 9
+    assert len({tuple(epoch) for epoch in epochs}) == 3, "the order is drawn anew"
+    assert {tuple(sorted(epoch)) for epoch in epochs} == {protocol.loso(small.clips)[1].train}
+
+
+def test_initial_weights_differ_between_folds_and_seeds(small: Prepared) -> None:
+    """Without a step of training: what is left is the start."""
+    request = request_of("ststnet", "training.epochs=1", "training.lr=0")
+    starts = []
+    for index, seed in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        _, method = trained(small, request, index, seed)
+        net: Any = method
+        starts.append(net.head.weight.detach().clone())
+    assert torch.equal(starts[0], starts[3])
+    assert not torch.equal(starts[0], starts[1])
+    assert not torch.equal(starts[0], starts[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PL_TRAINER_PRECISION", "bf16-mixed"), ("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1"), ("SLURM_NTASKS", "2")]
+)
+def test_nothing_is_read_from_the_surroundings(small: Prepared, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Lightning takes unset arguments from PL_TRAINER_* and counts a cluster's tasks: other numbers under the same key."""
+    clean, _ = trained(small, request_of("ststnet", "training.batch=10"))
+    monkeypatch.setenv(name, value)
+    if name.startswith("SLURM"):
+        monkeypatch.setenv("SLURM_JOB_NAME", "night")
+    again, _ = trained(small, request_of("ststnet", "training.batch=10"))
+    assert same(clean, again)
+    assert os.environ[name] == value
 
 
 def test_global_states_are_put_back(small: Prepared) -> None:
@@ -200,6 +262,48 @@ def test_a_loss_that_is_not_finite_is_told(small: Prepared, monkeypatch: pytest.
     request = resolve("diverges", Diverges, data=Data("smic"), overrides=("training.epochs=2",))
     with pytest.raises(engine.FoldError, match="the loss 'total' is nan in epoch 1 of stage 'train'"):
         trained(small, request)
+
+
+class Remembers(Staged):
+    """Keeps a running centre of whatever it sees: looking at the held-out subject would teach it."""
+
+    centre: torch.Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.register_buffer("centre", torch.zeros(3 * 28 * 28))
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        x = batch["flow"].flatten(1)
+        self.centre.lerp_(x.detach().mean(0), 0.1)
+        return self.head(x - self.centre)  # type: ignore[no-any-return]
+
+
+class Wide(Staged):
+    def logits(self, batch: Batch) -> torch.Tensor:
+        return torch.nn.functional.pad(super().logits(batch), (0, 1))
+
+
+class Unsure(Staged):
+    def logits(self, batch: Batch) -> torch.Tensor:
+        logits = super().logits(batch)
+        return logits if self.training else logits / 0 * 0
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Remembers, "predicting changes centre: the method would learn from the held-out subject"),
+        (Wide, r"have shape \(3, 4\), not \(3, 3\)|have shape \(4, 4\), not \(4, 3\)"),
+        (Unsure, "the held-out probabilities of epoch 1 are not finite"),
+    ],
+)
+def test_what_is_no_honest_probability_is_refused(
+    small: Prepared, monkeypatch: pytest.MonkeyPatch, method: type[Method], message: str
+) -> None:
+    monkeypatch.setitem(METHODS._entries, "odd", method)
+    with pytest.raises(engine.FoldError, match=message):
+        trained(small, resolve("odd", method, data=Data("smic"), overrides=("training.epochs=2",)))
 
 
 def test_a_method_that_draws_when_it_predicts_does_not_move_its_training(small: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,26 @@ def test_a_killed_worker_costs_nothing_but_time(whole: dict[str, bytes], with_fl
     assert folds(Path()) == whole
 
 
+def test_a_worker_killed_while_idle_or_answering_loses_nothing(with_flow: Path, cli: Cli) -> None:
+    """The parent sleeps while a worker answers and is killed; waking up, it finds a dead pipe, not a full disk."""
+    process = start("bench", "prior", "--on", "smic", "--workers", "2")
+    until(lambda: len(children(process.pid)) >= 4, process)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(1.0)
+    leaves = [pid for pid in children(process.pid) if not children(pid)]
+    workers = [pid for pid in leaves if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    process.send_signal(signal.SIGCONT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert count() == 16
+    killed = folds(Path())
+    shutil.rmtree("runs")
+    assert cli(*PRIOR).code == 0
+    assert folds(Path()) == killed
+
+
 def test_two_identical_commands_at_once(with_flow: Path, cli: Cli) -> None:
     first = start(*QUICK)
     until(lambda: count() >= 1, first)
@@ -240,13 +260,12 @@ def test_no_path_user_or_host_in_what_is_kept(with_flow: Path, flat_flow: Path, 
 @pytest.fixture(autouse=True)
 def forget_own_methods() -> Iterator[None]:
     """Methods that tests write must not stay registered for other tests."""
-    entries, modules = dict(METHODS._entries), set(sys.modules)
     yield
-    METHODS._entries.clear()
-    METHODS._entries.update(entries)
-    for name in set(sys.modules) - modules:
-        if name.startswith("merbench_own_"):
-            del sys.modules[name]
+    for name, entry in list(METHODS._entries.items()):
+        if entry.__module__.startswith("merbench_own_"):
+            METHODS.remove(name)
+    for name in [name for name in sys.modules if name.startswith("merbench_own_")]:
+        del sys.modules[name]
 
 
 OWN = """
@@ -287,6 +306,53 @@ def test_a_method_in_a_file_of_ones_own(with_flow: Path, cli: Cli) -> None:
     assert len(list(Path("runs").glob("*/*/mine/*"))) == 2
 
 
+def test_an_edited_file_does_not_change_a_run_that_is_under_way(with_flow: Path, cli: Cli) -> None:
+    """The file is read once; its text goes to the workers, so a fold is trained by what its key says."""
+    path = Path(own("edited", "Path('edited.py').write_text('raise ValueError')"))
+    path.write_text("from pathlib import Path\n" + path.read_text())
+    found = cli("bench", str(path), "--on", "smic,casme2", "--workers", "2")
+    assert found.code == 0, found.err
+    assert path.read_text() == "raise ValueError"
+    assert count() == 40
+
+
+def test_a_finished_run_is_shown_though_nothing_can_be_written(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cli(*PRIOR)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("merbench.foldfile.os.fsync", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    second = cli(*PRIOR)
+    assert (second.code, second.out) == (0, first.out)
+    third = cli(*PRIOR, "--seeds", "2")
+    assert third.code == 2
+    assert "results cannot be written: Read-only file system" in third.err
+
+
+def test_changed_prepared_data_are_refused(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    (index,) = Path("prepared").rglob("index.json")
+    index.write_text(index.read_text().replace('"labels": [0', '"labels": [1', 1))
+    found = cli(*PRIOR)
+    assert found.code == 2
+    assert "prepared data are not those of their name" in found.err
+
+
+def test_provenance_of_a_run_without_folds_is_made_anew(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    run = the_run(Path("runs"))
+    for path in Path("runs").rglob("*.parquet"):
+        path.unlink()
+    old = run.provenance
+    old.environment["torch"], old.commit = "0.1", "old"
+    run.save(old)
+    assert cli(*PRIOR).code == 0
+    assert run.provenance.environment == environment("local", "cpu")
+    assert run.provenance.commit != "old"
+
+
 def test_a_method_that_fails_in_some_folds_keeps_the_others(with_flow: Path, cli: Cli) -> None:
     found = bench_own(cli, "sometimes", ONE_FOLD + "raise ZeroDivisionError('the mistake')")
     assert found.code == 1
@@ -302,6 +368,19 @@ def test_a_method_that_fails_everywhere_is_given_up_early(with_flow: Path, cli: 
     found = bench_own(cli, "never", "1 / 0")
     assert found.code == 1
     assert found.err.count("has failed") == 3
+    assert "given up" in found.err
+
+
+def test_a_few_hopeless_folds_do_not_starve_another_seed(with_flow: Path, cli: Cli) -> None:
+    """Three folds that always fail come first when a run goes on; the others must have their turn."""
+    path = own("three", "if len(batch['clip']) < 150: raise ValueError('few')")
+    assert cli("bench", path, "--on", "smic", "--workers", "1").code == 1
+    before = count()
+    assert 0 < before < 16 - 2
+    found = cli("bench", path, "--on", "smic", "--workers", "1", "--seeds", "2")
+    assert found.code == 1
+    assert "given up" not in found.err
+    assert count() == 2 * before
 
 
 def test_a_fold_whose_worker_is_always_killed_is_tried_twice(with_flow: Path, cli: Cli) -> None:
@@ -320,6 +399,20 @@ def test_a_fold_whose_worker_is_always_killed_is_tried_twice(with_flow: Path, cl
         ("other", OWN.format(name="another", fit="pass"), "registers no method 'other'"),
         ("ststnet", OWN.format(name="ststnet", fit="pass"), "cannot be called 'ststnet'"),
         ("not-a-name", "", "cannot be called 'not-a-name'"),
+        ("leaves", "import sys; sys.exit(0)", "leaves.py:1"),
+        ("function", "from merbench.method import METHODS\n@METHODS.add('function')\ndef f(): ...", "no subclass of"),
+        ("nocard", OWN.format(name="nocard", fit="pass").replace("card =", "kard ="), "has no card"),
+        (
+            "untyped",
+            OWN.format(name="untyped", fit="pass") + "    def __init__(self, classes, k=3): super().__init__(classes)",
+            "needs a type and a default",
+        ),
+        (
+            "odd",
+            OWN.format(name="odd", fit="pass") + "    def __init__(self, classes: int, k: set[int] = {1}): ...",
+            "cannot be configuration",
+        ),
+        ("sealed", OWN.format(name="sealed", fit="pass") + "    def forward(self, batch): ...", "replaces forward, which is sealed"),
         ("taken", OWN.format(name="svm_flow", fit="pass"), "two methods are called 'svm_flow'"),
     ],
 )

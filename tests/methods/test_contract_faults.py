@@ -148,6 +148,34 @@ class LooksAtValues(Sound):
         return super().logits(batch) * (2.0 if batch["flow"].sum().item() > 0 else 1.0)
 
 
+class RemembersWhatItPredicts(Sound):
+    centre: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.register_buffer("centre", torch.zeros(3 * 28 * 28))
+
+    def logits(self, batch: Batch) -> Tensor:
+        x = batch["flow"].flatten(1)
+        self.centre.lerp_(x.detach().mean(0), 0.1)
+        return self.head(x - self.centre)  # type: ignore[no-any-return]
+
+
+class CountsWhatItPredicts(Sound):
+    seen = 0
+
+    def logits(self, batch: Batch) -> Tensor:
+        self.seen = self.seen + len(batch["clip"])
+        return super().logits(batch)
+
+
+class LossReadsAParameter(Sound):
+    """Honest: a penalty on its own weights."""
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
+        return {"total": super().loss(outputs, batch)["total"] + 0.1 * self.head.weight.square().mean()}
+
+
 class Miscounted(Sound):
     card = dataclasses.replace(Sound.card, parameters={3: 1683})
 
@@ -188,6 +216,11 @@ class PartIsNoScalar(Sound):
         return {**super().loss(outputs, batch), "part": outputs["logits"]}
 
 
+@pytest.mark.parametrize("check", CHECKS)
+def test_an_honest_penalty_is_not_condemned(check: str) -> None:
+    CHECKS[check](LossReadsAParameter)
+
+
 FAULTS: list[tuple[str, type[Method]]] = [
     ("logits_have_the_right_shape", OneLogitTooMany),
     ("logits_have_the_right_shape", NotFinite),
@@ -205,6 +238,8 @@ FAULTS: list[tuple[str, type[Method]]] = [
     ("a_batch_of_one_works", Squeezed),
     ("two_folds_stacked_equal_two_folds_apart", LooksAtValues),
     ("two_folds_stacked_equal_two_folds_apart", StockDropout),
+    ("predicting_changes_nothing", RemembersWhatItPredicts),
+    ("predicting_changes_nothing", CountsWhatItPredicts),
     ("parameters_are_as_many_as_printed", Miscounted),
     ("the_card_names_its_source", NoSource),
     ("the_card_names_its_source", SilentReconstruction),

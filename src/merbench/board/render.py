@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from merbench.board.rows import Row
 
@@ -23,6 +24,8 @@ def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     ordered = []
     for _, members in sorted(grouped.items()):
         members.sort(key=lambda row: (-row.readings["last"].uf1, row.method))
+        names = Counter(row.method for row in members)
+        members[:] = [replace(row, method=f"{row.method} ({row.key[:6]})") if names[row.method] > 1 else row for row in members]
         ordered.append((heading(members[0]), members))
     return ordered
 
@@ -32,7 +35,7 @@ def heading(row: Row) -> str:
     marks = [mark for mark in row.marks if mark != "published flow"]
     tail = f" ({', '.join(marks)})" if marks else ""
     source = row.source.replace("-", " ")
-    return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects{tail}"
+    return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects, data {row.data[:6]}{tail}"
 
 
 def cells(rank: int, row: Row) -> tuple[str, ...]:
@@ -88,42 +91,36 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return one line per run and reading."""
+    """Return one line per run and reading; ``rankable`` with rows of the same on, source, scheme, protocol, preset and data only."""
+    records = [_record(row, name) for row in rows for name in row.readings]
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            "on",
-            "source",
-            "scheme",
-            "protocol",
-            "preset",
-            "method",
-            "reading",
-            "ranked",
-            "uf1",
-            "uf1_low",
-            "uf1_high",
-            "uar",
-            "accuracy",
-            "chance_uf1",
-            "seeds",
-            "epochs",
-            "parameters",
-            "fold_seconds",
-            "peak_mib",
-            "annotations",
-            "run",
-        ]
-    )
-    for row in rows:
-        for name, score in row.readings.items():
-            writer.writerow(
-                [row.on, row.source, row.scheme, row.protocol, row.preset, row.method, name, name == "last"]
-                + [f"{value:.6f}" for value in (score.uf1, *score.uf1_interval, score.uar, score.accuracy, score.chance_uf1)]
-                + [len(row.seeds), row.epochs, row.parameters, _plain(row.seconds), _plain(row.peak_mib), row.annotations, row.path]
-            )
+    writer = csv.DictWriter(out, fieldnames=list(records[0]) if records else ["on"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
     return out.getvalue()
+
+
+def _record(row: Row, reading: str) -> dict[str, object]:
+    score = row.readings[reading]
+    numbers = {
+        "uf1": score.uf1,
+        "uf1_low": score.uf1_interval[0],
+        "uf1_high": score.uf1_interval[1],
+        "uar": score.uar,
+        "accuracy": score.accuracy,
+        "chance_uf1": score.chance_uf1,
+    }
+    same = ("on", "source", "scheme", "protocol", "preset", "method")
+    cost = ("epochs", "parameters", "seconds", "peak_mib", "annotations", "data", "path")
+    return {
+        **{name: getattr(row, name) for name in same},
+        "reading": reading,
+        "rankable": reading == "last",
+        **{name: f"{value:.6f}" for name, value in numbers.items()},
+        "seeds": len(row.seeds),
+        **{name: getattr(row, name) for name in cost},
+        "marks": "; ".join(row.marks),
+    }
 
 
 def as_json(rows: Sequence[Row]) -> str:
@@ -156,7 +153,3 @@ def duration(seconds: float | None) -> str:
 
 def _line(parts: Iterable[str]) -> str:
     return "| " + " | ".join(part.replace("|", "\\|") for part in parts) + " |"
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"

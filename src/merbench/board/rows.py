@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import scores
+from merbench.config import run_key
 from merbench.data import manifest
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
 from merbench.scores import READINGS, Reading
 
-FORMAT = 1
+FORMAT = 2
 """Of summary.json; raised when a row is computed in another way."""
 
 
@@ -54,6 +56,7 @@ class Row:
         method: with overrides in brackets.
         marks: why it is not ranked with others, in words.
         seeds: indices that have all folds.
+        annotations, data: hashes; ``data`` covers both.
         missing: fold files that a begun seed lacks.
         readings: by name; the oracles are absent where only the last epoch was recorded.
         averages: of the ``last`` reading, the five that papers call UF1.
@@ -68,6 +71,7 @@ class Row:
     protocol: str
     preset: str
     annotations: str
+    data: str
     marks: tuple[str, ...]
     clips: int
     subjects: int
@@ -84,8 +88,8 @@ class Row:
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
-        """Return what rows must share to be ranked with one another."""
-        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.annotations)
+        """Return what rows must share to be ranked with one another: also the very arrays they learnt from."""
+        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.data)
 
 
 def row_of(run: Run) -> Row:
@@ -96,26 +100,31 @@ def row_of(run: Run) -> Row:
     """
     digest = run.digest()
     path = run.path / "summary.json"
-    cached = _cached(path.read_text(encoding="utf-8") if path.is_file() else "", digest, run.path.name)
+    cached = _cached(path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "", digest, run.path.name)
     if cached is not None:
         return cached
     row = _compute(run)
     with contextlib.suppress(OSError):  # a view only: on a read-only disk it is made anew each time
-        write(path, json.dumps({"format": FORMAT, "folds": digest, "row": asdict(row)}, indent=1).encode())
+        write(path, json.dumps({"format": FORMAT, "seal": _seal(digest, asdict(row)), "row": asdict(row)}, indent=1).encode())
     return row
+
+
+def _seal(digest: str, row: dict[str, Any]) -> str:
+    """Return a hash of a run's files and of the row made of them: an edited view, or one of other files, is made anew."""
+    return hashlib.sha256((digest + json.dumps(row, sort_keys=True)).encode()).hexdigest()
 
 
 def _cached(text: str, digest: str, key: str) -> Row | None:
     try:
         found: dict[str, Any] = json.loads(text)
-        if found["format"] != FORMAT or found["folds"] != digest or found["row"]["key"] != key:
+        if found["format"] != FORMAT or found["row"]["key"] != key or found["seal"] != _seal(digest, found["row"]):
             return None
         row = dict(found["row"])
         for name in ("marks", "seeds", "classes"):
             row[name] = tuple(row[name])
         row["readings"] = {name: Score(**_tuples(score)) for name, score in row["readings"].items()}
         return Row(**row)
-    except (ValueError, KeyError, TypeError):  # a damaged view is made anew
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # a damaged view is made anew
         return None
 
 
@@ -126,6 +135,12 @@ def _tuples(score: dict[str, Any]) -> dict[str, Any]:
 
 def _compute(run: Run) -> Row:
     request, provenance = run.request, run.provenance
+    if run_key(request, provenance.data["fingerprint"], provenance.results_versions, provenance.method_file) != run.path.name:
+        raise UserError(
+            "the request or the provenance of a run is not the one its folder is named after",
+            where=run.path,
+            remedy="restore request.yaml and provenance.json, or delete them and run the same command again: finished folds are kept",
+        )
     finished = run.finished()
     begun = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
     wanted = {seed: [fold_name(subject, seed) for subject in provenance.folds] for seed in begun}
@@ -143,6 +158,7 @@ def _compute(run: Run) -> Row:
         protocol=request.protocol,
         preset=request.preset,
         annotations=provenance.data["annotations"],
+        data=provenance.data["fingerprint"],
         marks=_marks(request.data.on, request.data.source, request.preset),
         clips=provenance.clips,
         subjects=len(provenance.folds),
@@ -198,10 +214,16 @@ def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
     subjects = np.array([fold.subject for fold in folds for _ in fold.clips])
     if len(set(clips.tolist())) < len(clips) or any(c.rsplit("/", 1)[0] != s for c, s in zip(clips, subjects, strict=True)):
         raise UserError(
-            "a clip stands twice or in another subject's fold", where=run.path, remedy="delete this run's folder and run it again"
+            "a clip stands twice or in another subject's fold",
+            where=run.path,
+            remedy="delete the folds that are not this run's and run the same command again",
         )
     if any(not np.array_equal(fold.epochs, folds[0].epochs) for fold in folds):
-        raise UserError("folds of one run have other epochs", where=run.path, remedy="delete this run's folder and run it again")
+        raise UserError(
+            "folds of one run have other epochs",
+            where=run.path,
+            remedy="delete the folds that are not this run's and run the same command again",
+        )
     order = np.argsort(clips)
     truth = np.concatenate([fold.labels for fold in folds])
     predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
@@ -216,7 +238,7 @@ def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) 
         raise UserError(
             f"the folds hold {len(first.clips)} clips, not {provenance.clips}",
             where=run.path,
-            remedy="delete this run's folder and run it again",
+            remedy="delete the folds that are not this run's and run the same command again",
         )
     classes = len(provenance.classes)
     recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1

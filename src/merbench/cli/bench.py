@@ -34,12 +34,16 @@ def bench(
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
     from merbench import methods
-    from merbench.data import load
+    from merbench.data import load, manifest, schemes
 
     methods.check(method)
     count = _worker_count(workers)
     load.check_source(source)
-    named = on if on is not None else load.complete(source, scheme)
+    schemes.scheme(scheme)
+    named = (on if on is not None else load.complete(source, scheme)).split(",")
+    whole = [manifest.join(manifest.databases_of(each)) for each in named]
+    if len(set(whole)) < len(whole):
+        raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
 
     from merbench.engine import run
     from merbench.engine import workers as processes
@@ -57,7 +61,7 @@ def bench(
             worker_count=count,
             root=runs,
         )
-        for each in named.split(",")
+        for each in whole
     ]
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
@@ -117,6 +121,8 @@ def _run(planned: Plan) -> int:
         show_row(row, planned.run.path)
     if not failed:
         return 0
+    if done < len(planned.names) - len(failed):
+        console.print("given up: the first folds all failed and none has finished; the rest was not tried", markup=False)
     console.print(
         f"{len(failed)} fold{'s' if len(failed) > 1 else ''} failed, {done} of {len(planned.names)} are kept: {planned.run.path}",
         markup=False,
@@ -138,8 +144,8 @@ def _say_line(console: object, done: int, total: int, name: str, seconds: float)
 def _worker_count(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise UserError(f"'{text}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
+    if not (text.isascii() and text.isdecimal() and len(text) < 5) or not 1 <= int(text) <= 1024:
+        raise UserError(f"'{text[:20]}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
     return int(text)
 
 

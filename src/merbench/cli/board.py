@@ -22,8 +22,17 @@ def leaderboard(
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
-    rows = [row_of(run) for run in runs_in(runs)]
-    if not rows:
+    if runs.exists() and not runs.is_dir():
+        raise UserError("this is no folder of runs", where=runs.absolute(), remedy="name another: --runs")
+    rows, unreadable = [], []
+    for run in runs_in(runs):
+        try:
+            rows.append(row_of(run))
+        except UserError as error:  # one bad run does not hide the others
+            unreadable.append(error)
+    for fault in unreadable:
+        typer.echo(f"left out: {fault}", err=True)
+    if not rows and not unreadable:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     if format is None and out is None:
         _show(rows)
@@ -48,7 +57,7 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 140  # nothing is cut in a file or a pipe
+        console.width = 1000  # nothing is cut in a file or a pipe
     left_out = set() if console.width >= 120 else {"accuracy", "chance by oracle", "seeds", "parameters", "a fold"}
     kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
     for title, members in render.tables(rows):
@@ -57,7 +66,7 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
         )
         for index in kept:
             name = render.COLUMNS[index]
-            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
+            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method", overflow="fold")
         for rank, row in enumerate(members, 1):
             cells = render.cells(rank, row)
             table.add_row(*(cells[index].replace("[", "\\[") for index in kept))

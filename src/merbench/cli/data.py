@@ -20,12 +20,12 @@ def set_(
     """Remember where a data source lies, after a look at what is there."""
     from merbench.data import load, manifest, schemes
     from merbench.data.sources import published_flow
-    from merbench.settings import SETTINGS, remember_data_path
+    from merbench.settings import SETTINGS, expand, remember_data_path
 
     load.check_source(name)
-    if not path.expanduser().is_dir():
-        raise UserError("there is no such folder", where=path.expanduser().absolute(), remedy="name the folder that holds the images")
-    folder = path.expanduser().resolve()
+    if not expand(path).is_dir():
+        raise UserError("there is no such folder", where=expand(path).absolute(), remedy="name the folder that holds the images")
+    folder = expand(path).resolve()
     scheme = schemes.scheme("megc3")
     found = published_flow.locate(folder, scheme)
     remember_data_path(name, folder)

@@ -31,9 +31,9 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         console.print(table)
         console.print("paper: as read in the paper; port: as its authors' public code; reconstruction: ours.", style="dim")
         return
-    constructor = METHODS[loaded[0]]
+    constructor = METHODS[loaded[0].name]
     card = constructor.card
-    console.print(f"[bold]{loaded[0]}[/]  {card.title} ({card.year})")
+    console.print(f"[bold]{loaded[0].name}[/]  {card.title} ({card.year})")
     console.print(f"source      {card.paper}", markup=False)
     console.print(f"fidelity    network: {card.network}, training: {card.training}")
     for departure in card.departures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -42,39 +43,36 @@ def steps_per_epoch(folds: Sequence[Fold], batch: int) -> int:
     return math.ceil(max(len(fold.train) for fold in folds) / batch)
 
 
-class LosoDataModule(LightningDataModule):
-    """The training clips of one fold in batches, and the held-out clips apart.
+def training_clips(everything: Batch, fold: Fold) -> Batch:
+    """Return the clips a fold may learn from, in listed order."""
+    return _take(everything, torch.tensor(fold.train))
 
-    Lightning sees training batches only. The held-out subject's clips are handed to the recorder by `held_out`, without labels.
+
+def held_out_clips(everything: Batch, fold: Fold) -> Batch:
+    """Return the held-out subject's clips, in listed order, without ``label``: there is nothing to look at."""
+    batch = _take(everything, torch.tensor(fold.test))
+    del batch["label"]
+    return batch
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch where the training runs."""
+    return _map(batch, lambda tensor: tensor.to(device))
+
+
+class LosoDataModule(LightningDataModule):
+    """The training clips of one fold, resident, in batches. Nothing of the held-out subject is in it.
 
     Args:
-        everything: all clips, from `serve`.
-        fold: who is held out.
-        folds: all folds of the protocol.
+        resident: from `training_clips`, on the device.
+        steps: per epoch, the same in every fold.
         training: order and mirroring.
-        batch: at most so many clips a step.
-        key: of the fold and seed; order and augmentation draw from it, by epoch and clip.
-        device: where the tensors live.
+        key: of the fold, seed and stage; order and augmentation draw from it, by epoch and clip.
     """
 
-    def __init__(
-        self, everything: Batch, fold: Fold, folds: Sequence[Fold], training: Training, batch: int, key: int, device: torch.device
-    ) -> None:
+    def __init__(self, resident: Batch, steps: int, training: Training, key: int) -> None:
         super().__init__()
-        self.fold, self.training, self.key, self.device = fold, training, key, device
-        self.steps = steps_per_epoch(folds, batch)
-        self.everything = everything
-        self.resident = _to(_take(everything, torch.tensor(fold.train)), device)
-
-    def whole(self) -> Batch:
-        """Return all training clips, in listed order."""
-        return self.resident
-
-    def held_out(self) -> Batch:
-        """Return the held-out subject's clips, in listed order, without ``label``."""
-        batch = _to(_take(self.everything, torch.tensor(self.fold.test)), self.device)
-        del batch["label"]
-        return batch
+        self.resident, self.steps, self.training, self.key = resident, steps, training, key
 
     def order(self, epoch: int) -> Tensor:
         """Return the positions of the training clips, (n,) int64, in the order of an epoch."""
@@ -121,6 +119,22 @@ def check_training(prepared: Prepared, inputs: Inputs, training: Training) -> No
         )
 
 
+def check_batch(folds: Sequence[Fold], batch: int) -> None:
+    """Refuse a batch so small that a fold has fewer clips than an epoch has steps.
+
+    Raises:
+        UserError: with the smallest batch that works.
+    """
+    fewest = min(len(fold.train) for fold in folds)
+    if steps_per_epoch(folds, batch) > fewest:
+        works = next(size for size in itertools.count(batch) if steps_per_epoch(folds, size) <= fewest)
+        raise UserError(
+            f"with {batch} clips a step an epoch has {steps_per_epoch(folds, batch)} steps, and the smallest fold has {fewest} clips",
+            where="training.batch",
+            remedy=f"training.batch={works} or more",
+        )
+
+
 def _refuse(prepared: Prepared, inputs: Inputs) -> None:
     """Say what the source lacks of what is asked."""
     flow = inputs.flow
@@ -157,10 +171,6 @@ def _centred(flow: Tensor) -> Tensor:
 
 def _take(batch: Batch, positions: Tensor) -> Batch:
     return _map(batch, lambda tensor: tensor[positions.to(tensor.device)])
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return _map(batch, lambda tensor: tensor.to(device))
 
 
 def _map(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:

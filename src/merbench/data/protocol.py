@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from merbench.errors import UserError
 from merbench.sample import Clip, Fold
 
-PROTOCOLS = ("loso",)
-
 
 def loso(clips: Sequence[Clip]) -> tuple[Fold, ...]:
     """Return one fold per subject, in listed order; over a composite, one model per fold learns from all databases.

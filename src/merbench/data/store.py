@@ -70,7 +70,7 @@ def load(path: Path) -> Prepared:
     """
     try:
         index: dict[str, Any] = json.loads((path / "index.json").read_text(encoding="utf-8"))
-        return Prepared(
+        prepared = Prepared(
             on=index["on"],
             source=index["source"],
             scheme=index["scheme"],
@@ -80,7 +80,11 @@ def load(path: Path) -> Prepared:
             arrays={name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in index["arrays"]},
             units=index["units"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        lengths = {len(prepared.clips), len(prepared.labels), *(len(array) for array in prepared.arrays.values())}
+        if len(lengths) > 1:
+            raise ValueError(f"clips, labels and arrays have unlike lengths {sorted(lengths)}")
+        return prepared
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"prepared data cannot be read: {error}", where=path, remedy="delete this folder; it is made again") from error
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
+import os
 import random
 import resource
 import time
@@ -15,13 +17,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from merbench import streams
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import LosoDataModule
+from merbench.data.datamodule import LosoDataModule, held_out_clips, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
@@ -72,26 +75,25 @@ def train(
         tick: told how far it is.
 
     Raises:
-        FoldError: the loss is not finite.
+        FoldError: a loss or a probability is not finite, or predicting changes the method.
     """
     begun = time.perf_counter()
     key = streams.key_of(request.method, request.scheme, fold.subject, seed)
     with _quiet(), _one_thread(), _isolated(key):
         method = build(request, len(prepared.classes))
         method.seed_layers(streams.key_of(key, "layers"))
-        recorder = Recorder(request.training.record, tick)
+        resident = to_device(training_clips(everything, fold), device)
+        recorder = Recorder(request.training.record, to_device(held_out_clips(everything, fold), device), tick)
         if isinstance(method, ClosedForm):
-            module = LosoDataModule(everything, fold, folds, request.training, len(fold.train), key, device)
-            method.to(device).fit(module.whole())
-            recorder.keep(method, module.held_out(), epoch=1)
+            method.to(device).fit(resident)
+            recorder.keep(method, epoch=1)
         else:
             stages = [stage.filled(request.training) for stage in method.stages()]
             recorder.total = sum(stage.epochs or 0 for stage in stages)
             for stage in stages:
-                module = LosoDataModule(
-                    everything, fold, folds, request.training, stage.batch or 1, streams.key_of(key, stage.name), device
-                )
-                recorder.take(stage, module.held_out() if stage is stages[-1] else None)
+                steps = steps_per_epoch(folds, stage.batch or 1)
+                module = LosoDataModule(resident, steps, request.training, streams.key_of(key, stage.name))
+                recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
                 _trainer(stage, device, recorder).fit(method, datamodule=module)
         tick(1.0)
@@ -117,24 +119,38 @@ class Recorder(pl.Callback):
     random state. The held-out result goes nowhere but into the fold file: not into Lightning's metrics, where a callback could act on it.
     """
 
-    def __init__(self, record: str, tick: Tick) -> None:
-        self.record, self.tick = record, tick
+    def __init__(self, record: str, held_out: Batch, tick: Tick) -> None:
+        self.record, self.held_out, self.tick = record, held_out, tick
         self.total, self.done = 1, 0
         self.epochs: list[int] = []
         self.probabilities: list[NDArray[np.float32]] = []
         self.curve: dict[str, dict[str, list[float]]] = {}
-        self._held_out: Batch | None = None
         self._stage: Stage | None = None
+        self._last = False
 
-    def take(self, stage: Stage, held_out: Batch | None) -> None:
-        """Begin a stage; with ``held_out`` it is the one that is recorded."""
-        self._stage, self._held_out = stage, held_out
+    def take(self, stage: Stage, last: bool) -> None:
+        """Begin a stage; the last one is recorded."""
+        self._stage, self._last = stage, last
         self.curve[stage.name] = {}
 
-    def keep(self, method: Method, held_out: Batch, epoch: int) -> None:
-        """Keep the held-out probabilities of an epoch."""
+    def keep(self, method: Method, epoch: int) -> None:
+        """Keep the held-out probabilities of an epoch.
+
+        Raises:
+            FoldError: they are no probabilities, or looking at the held-out subject changed the method: it would learn from it.
+        """
+        before = _versions(method)
         with _isolated(streams.key_of("held-out")):
-            self.probabilities.append(method.probabilities(held_out).cpu().numpy())
+            probabilities = method.probabilities(self.held_out).cpu().numpy()
+        changed = sorted(name for name, version in _versions(method).items() if before.get(name) != version)
+        if changed:
+            raise FoldError(f"predicting changes {', '.join(changed)}: the method would learn from the held-out subject")
+        wanted = (len(self.held_out["clip"]), method.classes)
+        if probabilities.shape != wanted:
+            raise FoldError(f"the logits of {wanted[0]} clips have shape {probabilities.shape}, not {wanted}")
+        if not np.isfinite(probabilities).all():
+            raise FoldError(f"the held-out probabilities of epoch {epoch} are not finite")
+        self.probabilities.append(probabilities)
         self.epochs.append(epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -146,8 +162,8 @@ class Recorder(pl.Callback):
             if not torch.isfinite(value):
                 raise FoldError(f"the loss '{name}' is {value.item()} in epoch {epoch} of stage '{self._stage.name}'")
             self.curve[self._stage.name].setdefault(name, []).append(value.item())
-        if self._held_out is not None and (self.record == "every" or epoch == self._stage.epochs):
-            self.keep(pl_module, self._held_out, epoch)
+        if self._last and (self.record == "every" or epoch == self._stage.epochs):
+            self.keep(pl_module, epoch)
         self.done += 1
         self.tick(self.done / self.total)
 
@@ -171,13 +187,29 @@ def weights_digest(method: Method) -> str:
     return whole.hexdigest()
 
 
+def _versions(method: Method) -> dict[str, tuple[int, int]]:
+    """Return identity and version of every parameter and buffer; torch raises the version with each change in place."""
+    tensors = itertools.chain(method.named_parameters(), method.named_buffers())
+    return {name: (id(tensor), tensor._version) for name, tensor in tensors}
+
+
 def _trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Trainer:
-    """Return a bare Trainer. Every flag that outlives a Trainer in its process is set, not left to the one before."""
+    """Return a bare Trainer.
+
+    Every flag that outlives a Trainer in its process is set, not left to the one before; nothing is read from the surroundings:
+    neither PL_TRAINER_* variables, which would change numbers under the same key, nor a cluster's, which would count our workers as its tasks.
+    """
+    with _without_variables("PL_TRAINER_"):
+        return _bare_trainer(stage, device, recorder)
+
+
+def _bare_trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu" if device.type == "cpu" else "cuda",
         devices=1 if device.type == "cpu" else [device.index or 0],
         max_epochs=stage.epochs,
         callbacks=[recorder],
+        plugins=[LightningEnvironment()],
         deterministic=True if device.type == "cpu" else "warn",
         benchmark=False,
         logger=False,
@@ -203,6 +235,16 @@ def _isolated(key: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+@contextlib.contextmanager
+def _without_variables(prefix: str) -> Iterator[None]:
+    """Hide environment variables, and put them back afterwards."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefix)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-import traceback
-from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import joblib
@@ -16,7 +16,7 @@ from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
-from merbench.data.datamodule import check_training, serve
+from merbench.data.datamodule import check_batch, check_training, serve
 from merbench.data.prepared import Prepared
 from merbench.engine import fold, workers
 from merbench.errors import UserError
@@ -33,11 +33,12 @@ HOPELESS = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """A request made ready: its run's folder, how its method is loaded, its data, its folds."""
+    """A request made ready: its run's folder, how its method is loaded (name or file, and the file's text), its data, its folds."""
 
     request: Request
     run: Run
     method: str
+    source: bytes | None
     prepared: Path
     folds: tuple[Fold, ...]
     seeds: int
@@ -84,21 +85,27 @@ def plan(
     Raises:
         UserError: anything in the request or the data is wrong.
     """
-    name = methods.load(method)
-    constructor = METHODS[name]
+    loaded = methods.load(method)
+    name, constructor = loaded.name, METHODS[loaded.name]
     if scheme not in schemes.SCHEMES:
         raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
     data = Data(manifest.join(manifest.databases_of(on)), source)
     request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
     folder = load.prepare(data, scheme)
     prepared = store.load(folder)
+    if not folder.name.endswith(prepared.fingerprint):
+        raise UserError(
+            "prepared data are not those of their name: they were changed", where=folder, remedy="delete this folder; it is made again"
+        )
     trial = _tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
+    for stage in trial.stages():
+        check_batch(folds, stage.filled(request.training).batch or 1)
+    _check_changes(request, trial)
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
-    source_of = methods.source_hash(method)
-    key = run_key(request, prepared.fingerprint, versions, source_of)
+    key = run_key(request, prepared.fingerprint, versions, loaded.source_hash)
     provenance = Provenance(
         request_key=key,
         folds=[fold.subject for fold in folds],
@@ -107,12 +114,12 @@ def plan(
         data={"annotations": prepared.annotations, "fingerprint": prepared.fingerprint, "units": prepared.units},
         manifests=manifests(),
         results_versions=versions,
-        method_file=source_of,
+        method_file=loaded.source_hash,
         parameters=sum(p.numel() for p in trial.parameters() if p.requires_grad),
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), method, folder, folds, seeds, devices, provenance)
+    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folder, folds, seeds, devices, provenance)
 
 
 def execute(planned: Plan) -> Generator[workers.Event, None, None]:
@@ -121,55 +128,73 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     Raises:
         UserError: another process is at this run, its folds are of another environment, or the folder cannot be written.
     """
-    run, job = planned.run, workers.Job(planned.request, planned.method, planned.prepared, planned.provenance.environment)
+    if not planned.missing:
+        return  # nothing to write: a finished run is read on a read-only disk too
+    run, job = planned.run, workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment)
     run.create(planned.request, planned.provenance)
+    lock = FileLock(run.path / ".lock", timeout=0)
+    with _disk(run):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                "another process is at this very run", where=run.path, remedy="wait for it; what it finishes need not be done again"
+            ) from error
     try:
-        lock = FileLock(run.path / ".lock", timeout=0)
-        with lock:
-            run.check_environment(planned.provenance.environment)
-            yield from _work(planned, job)
-    except Timeout as error:
+        run.check_environment(planned.provenance.environment)
+        yield from _work(planned, job)
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _disk(run: Run) -> Iterator[None]:
+    """Say in one message what the disk refused."""
+    try:
+        yield
+    except OSError as error:
         raise UserError(
-            "another process is at this very run", where=run.path, remedy="wait for it; what it finishes need not be done again"
+            f"results cannot be written: {error.strerror or error}",
+            where=run.path,
+            remedy="free some space or make the folder writable, then run the same command: finished folds are kept",
         ) from error
 
 
 def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, None]:
     run, tasks = planned.run, planned.missing
-    if not tasks:
-        return
     kept = run.provenance
+    if not run.finished():  # nothing of an earlier session counts
+        kept = replace(planned.provenance, wall_seconds=kept.wall_seconds)
     kept.failed = {}
-    before, begun = kept.wall_seconds, time.monotonic()
-    finished = failed = 0
+    before, begun, failed = kept.wall_seconds, time.monotonic(), 0
     events = workers.run(job, tasks, planned.devices)
     try:
         for event in events:
-            if isinstance(event, workers.Finished):
-                name = planned.name(event.task)
-                write_fold(run.fold_path(name), event.result)
-                finished += 1
-                kept.costs[name] = asdict(event.cost)
-            elif isinstance(event, workers.Failed) and not event.again:
-                failed += 1
-                kept.failed[planned.name(event.task)] = event.reason
-                if event.trace:
-                    (run.path / "failures").mkdir(exist_ok=True)
-                    (run.path / "failures" / f"{planned.name(event.task)}.txt").write_text(event.trace, encoding="utf-8")
-            if not isinstance(event, workers.Progress):
-                kept.wall_seconds = before + time.monotonic() - begun
-                run.save(kept)
+            with _disk(run):
+                failed += _keep(planned, kept, event)
+                if not isinstance(event, workers.Progress):
+                    kept.wall_seconds = before + time.monotonic() - begun
+                    run.save(kept)
             yield event
-            if failed >= HOPELESS and not finished:
+            if failed >= HOPELESS and not run.finished():
                 return
-    except OSError as error:
-        raise UserError(
-            f"results cannot be written: {error.strerror}",
-            where=run.path,
-            remedy="free some space or make the folder writable, then run the same command: finished folds are kept",
-        ) from error
     finally:
         events.close()
+
+
+def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
+    """Write what an event leaves; return whether a fold has failed for good."""
+    run, name = planned.run, planned.name(event.task)
+    if isinstance(event, workers.Finished):
+        write_fold(run.fold_path(name), event.result)
+        kept.costs[name] = asdict(event.cost)
+    if not isinstance(event, workers.Failed) or event.again:
+        return False
+    kept.failed[name] = event.reason
+    if event.trace:
+        (run.path / "failures").mkdir(exist_ok=True)
+        (run.path / "failures" / f"{name}.txt").write_text(event.trace, encoding="utf-8")
+    return True
 
 
 def _devices(count: int | None) -> tuple[str, ...]:
@@ -192,17 +217,39 @@ def _tried(request: Request, prepared: Prepared, asked: str) -> Method:
         everything = serve(prepared, trial.inputs)
         if not isinstance(trial, ClosedForm):
             two = Batch(**{name: value[:2] for name, value in everything.items() if name != "label"})  # type: ignore[typeddict-item,index]
-            trial.probabilities(two)
+            shape = tuple(trial.probabilities(two).shape)
+            if shape != (2, len(prepared.classes)):
+                raise ValueError(f"the logits of 2 clips have shape {shape}, not (2, {len(prepared.classes)})")
+            if not trial.stages():
+                raise ValueError("stages() returns no stage")
     except UserError:
         raise
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1]
+    except (Exception, SystemExit) as error:
+        place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
         raise UserError(
-            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {error}",
-            where=f"{where or 'no arguments'} ({Path(line.filename).name}:{line.lineno})",
+            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
+            where=f"{place}, {where or 'no arguments'}",
             remedy=f"see merbench methods {asked}; a method of your own: correct it there",
         ) from error
     return trial
+
+
+def _check_changes(request: Request, trial: Method) -> None:
+    """Refuse an override that nothing reads: its row would stand on the board as if it had done something.
+
+    Raises:
+        UserError: names the override.
+    """
+    stages = trial.stages()
+    for change in request.changes:
+        section, _, rest = change.partition(".")
+        setting = rest.partition("=")[0]
+        if section != "training":
+            continue
+        read = bool(stages) if setting in ("order", "mirror", "record") else any(getattr(stage, setting) is None for stage in stages)
+        if not read:
+            why = "each of its stages sets its own" if stages else "it is solved at once, not trained by steps"
+            raise UserError(f"{request.method} does not read training.{setting}: {why}", where=change, remedy="leave this override out")
 
 
 def _told(request: Request) -> str:

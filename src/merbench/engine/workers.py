@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -79,6 +80,7 @@ class Job:
 
     request: Request
     method: str
+    source: bytes | None
     prepared: Path
     environment: Mapping[str, str]
 
@@ -101,19 +103,26 @@ def warm() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["merbench.engine.fold"])
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
+    with _workers_environment():
         from multiprocessing import forkserver
 
         forkserver.ensure_running()
+    return context
+
+
+@contextlib.contextmanager
+def _workers_environment() -> Iterator[None]:
+    """Set what a fork server, and so its workers, inherit; and put it back in this process."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-    return context
 
 
 def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event, None, None]:
@@ -134,7 +143,8 @@ def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Ev
     def start(device: str) -> Worker:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, listen, job, device), daemon=True)  # type: ignore[attr-defined]
-        process.start()
+        with _workers_environment():  # a fork server that was killed is started again here
+            process.start()
         theirs.close()
         worker = Worker(process, ours)
         workers.append(worker)
@@ -151,7 +161,7 @@ def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Ev
                 assert worker.task is not None
                 try:
                     event: Event = worker.pipe.recv()
-                except (EOFError, ConnectionResetError):
+                except (EOFError, OSError):  # it ended: before, between or within a message
                     task = worker.task
                     worker.process.join()
                     workers.remove(worker)
@@ -180,9 +190,11 @@ def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Ev
 
 
 def _hand_out(worker: Worker, waiting: deque[Task]) -> None:
+    """Give the next task to a worker. If it is dead already, reading its pipe will say so: the task counts as tried."""
     if waiting:
         worker.task = waiting.popleft()
-        worker.pipe.send(worker.task)
+        with contextlib.suppress(OSError):
+            worker.pipe.send(worker.task)
 
 
 def _ending(code: int | None) -> str:
@@ -204,7 +216,7 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
     from merbench.data.datamodule import serve
     from merbench.engine import fold
 
-    methods.load(job.method)
+    methods.load(job.method, job.source)
     prepared = store.load(job.prepared)
     folds = protocol.loso(prepared.clips)
     everything = serve(prepared, fold.build(job.request, len(prepared.classes)).inputs)
@@ -229,7 +241,7 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
                 job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick
             )
             event = Finished(task, result, cost)
-        except Exception as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on
             event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())
         pipe.send(event)
         gc.collect()  # a Trainer and its module hold each other: without this, folds pile up

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import pkgutil
 import sys
 import traceback
+import types
+from dataclasses import dataclass
 from pathlib import Path
 
 from merbench.errors import UserError
@@ -44,45 +45,82 @@ def check(method: str) -> None:
         raise UserError(f"there is no method '{method}'", remedy=nearest(method, NAMES) + "; or a file of your own: ./my_method.py")
 
 
-def load(method: str) -> str:
-    """Import a method by name or by its own file, and return the name under which it is registered.
+@dataclass(frozen=True)
+class Loaded:
+    """A method that is registered now.
+
+    Attributes:
+        name: under which it is registered.
+        source: the text of its own file, read once; None for those of merbench. Workers run this text, whatever is edited meanwhile.
+    """
+
+    name: str
+    source: bytes | None = None
+
+    @property
+    def source_hash(self) -> str:
+        """Return the SHA-256 of its own file, so that an edited method is another run; empty for those with a results_version."""
+        return "" if self.source is None else hashlib.sha256(self.source).hexdigest()
+
+
+def load(method: str, source: bytes | None = None) -> Loaded:
+    """Import a method by name or by its own file.
+
+    Args:
+        method: name or path.
+        source: the file's text where it was read before.
 
     Raises:
         UserError: nothing has that name, the file cannot be imported, or it registers no method of its own name.
     """
-    check(method)
     if not is_file(method):
+        check(method)
         importlib.import_module(f"merbench.methods.{method}")
-        return method
-    path = Path(method)
-    module_name = f"merbench_own_{path.stem}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None, "a .py file has a loader"
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # whatever a user's file raises, the message names the line
-            del sys.modules[module_name]
-            line = traceback.extract_tb(error.__traceback__)[-1]
-            raise UserError(
-                f"the method's file cannot be imported: {type(error).__name__}: {error}",
-                where=f"{line.filename}:{line.lineno}",
-                remedy="correct the file; merbench/methods/ststnet.py is an example",
-            ) from error
+        return Loaded(method)
+    if source is None:
+        check(method)
+        source = Path(method).read_bytes()
     from merbench.method import METHODS
 
-    if path.stem not in METHODS:
+    path, name = Path(method), Path(method).stem
+    module_name = f"merbench_own_{name}"
+    if module_name in sys.modules:
+        return Loaded(name, sys.modules[module_name].__dict__["SOURCE"])
+    module = types.ModuleType(module_name)
+    module.__dict__.update(__file__=str(path), SOURCE=source)
+    sys.modules[module_name] = module
+    before = set(METHODS)
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # the user's own program
+    except (Exception, SystemExit) as error:
+        _forget(module_name, set(METHODS) - before)
         raise UserError(
-            f"the file registers no method '{path.stem}'",
+            f"the method's file cannot be imported: {type(error).__name__}: {error}",
+            where=line_of(error, path),
+            remedy="correct the file; docs/add-a-method.md has an example",
+        ) from error
+    if name not in METHODS:
+        _forget(module_name, set(METHODS) - before)
+        raise UserError(
+            f"the file registers no method '{name}'",
             where=path.absolute(),
-            remedy=f'put @METHODS.add("{path.stem}") above its class: a method is called as its file',
+            remedy=f'put @METHODS.add("{name}") above its class: a method is called as its file',
         )
-    return path.stem
+    return Loaded(name, source)
 
 
-def source_hash(method: str) -> str:
-    """Return the SHA-256 of a method's own file, so that an edited method is another run; empty for those with a results_version."""
-    return hashlib.sha256(Path(method).read_bytes()).hexdigest() if is_file(method) else ""
+def line_of(error: BaseException, path: Path) -> str:
+    """Return the last line of a method's file that an error passed through."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"{path}:{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)
+
+
+def _forget(module_name: str, methods: set[str]) -> None:
+    """Take back what a file that failed has registered."""
+    from merbench.method import METHODS
+
+    del sys.modules[module_name]
+    for name in methods:
+        METHODS.remove(name)

@@ -10,6 +10,7 @@ nor scale can be had back: the unit is ``relative``, v / 255, and mirroring is r
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -52,9 +53,14 @@ def locate(root: Path, scheme: Scheme) -> dict[str, Path]:
     """
     if not root.is_dir():
         raise UserError("the folder of published flow is not there", where=root, remedy=f"merbench data set {NAME} PATH")
-    tests = sorted(root.glob("*/u_test"))
-    pattern = "*/u_test/*/*" if tests else "*"
-    files = sorted(path for path in root.glob(pattern) if path.suffix.lower() == ".png" and not path.name.startswith("."))
+    flat, tests = _images(root, "*"), _images(root, "*/u_test/*/*")
+    if flat and tests:
+        raise UserError(
+            "the folder holds both layouts at once",
+            where=root,
+            remedy=f"take one of them out: {flat[0].name} and its like, or {tests[0].parents[2].name} and its like",
+        )
+    files = tests or flat
     if not files:
         raise UserError(
             "the folder holds no flow image",
@@ -82,6 +88,10 @@ def locate(root: Path, scheme: Scheme) -> dict[str, Path]:
             remedy="take these files out of the folder, or correct their names; the clips are listed in data_manifests/megc2019.csv",
         )
     return {key: paths[0] for key, paths in places.items()}
+
+
+def _images(root: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in root.glob(pattern) if path.suffix.lower() == ".png" and not path.name.startswith("."))
 
 
 def _misplaced(path: Path, root: Path, clip: Clip, scheme: Scheme) -> list[str]:
@@ -139,8 +149,11 @@ def _image(path: Path) -> NDArray[np.uint8]:
     """Read one image as (3, 28, 28): u, v, strain."""
     import cv2  # here, so that a machine without OpenCV trains from the prepared store
 
-    raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if raw.size else None
+    image = None
+    with contextlib.suppress(OSError, cv2.error):
+        if path.is_file():  # neither a folder nor a pipe
+            raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+            image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if raw.size else None
     if image is None:
         raise UserError("an image cannot be read", where=path, remedy="fetch it again: the file is cut off or no PNG")
     if image.dtype != np.uint8 or image.shape != (SIZE, SIZE, 3):
