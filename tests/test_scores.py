@@ -219,6 +219,15 @@ def test_paired_test_sees_a_difference_and_none(log: Log) -> None:
     assert (same.difference, same.p) == (0.0, 1.0)
 
 
+def test_the_paired_interval_keeps_strata_too() -> None:
+    """In one database a is always right and b never, in the other both are right: half of each, whatever is drawn."""
+    truth = np.tile([0, 1], 20)
+    b = np.concatenate([1 - truth[:20], truth[20:]])
+    subjects, strata = np.repeat(np.arange(20), 2), np.repeat([0, 1], 20)
+    found = scores.paired_test(truth, truth, b, subjects, strata, 2, scores.accuracy, replicates=300)
+    assert (found.difference, found.interval.low, found.interval.high) == (0.5, 0.5, 0.5)
+
+
 def test_paired_test_is_level() -> None:
     """Where two methods differ by luck alone, p is below 0.1 about one time in ten."""
     rng = np.random.default_rng(3)

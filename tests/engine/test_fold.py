@@ -244,6 +244,22 @@ def test_stages_have_their_own_loss_epochs_and_rate_and_the_last_is_recorded(sma
     assert abs(head.weight.mean() - 1) < 0.5, "the second stage goes on from the first"
 
 
+def test_stages_draw_their_orders_apart(small: Prepared, staged: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[str, tuple[int, ...]]] = []
+    whole = Method.losses
+
+    def spy(self: Method, outputs: Outputs, batch: Batch) -> Outputs:
+        assert self._stage is not None
+        served.append((self._stage.name, tuple(batch["clip"].tolist())))
+        return whole(self, outputs, batch)
+
+    monkeypatch.setattr(Method, "losses", spy)
+    trained(small, resolve("staged", Staged, data=Data("smic"), overrides=("training.epochs=2", "training.batch=9")))
+    first = {stage: next(clips for name, clips in served if name == stage) for stage in ("warm-up", "train")}
+    assert len(first["warm-up"]) == len(first["train"])
+    assert first["warm-up"] != first["train"]
+
+
 def test_the_number_of_ticks_is_of_all_stages(small: Prepared, staged: Request) -> None:
     folds = protocol.loso(small.clips)
     shares: list[float] = []
