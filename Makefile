@@ -2,9 +2,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help bench test lint fix check torture clean
 BIN := .venv/bin
-WORKERS ?= auto
-SEEDS ?= 1
-PRESET ?= full
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +10,8 @@ help:  ## list the targets
 	@PYTHON="$(PYTHON)" sh .ci/setup
 
 bench: .venv/.ready  ## train and score METHOD by leave-one-subject-out: make bench METHOD=ststnet ON=smic+casme2
-	@$(BIN)/merbench bench $(METHOD) $(if $(ON),--on $(ON)) --preset $(PRESET) --seeds $(SEEDS) --workers $(WORKERS) $(ARGS)
+	@test -n "$(METHOD)" || { echo "which method? make bench METHOD=svm_flow; all of them: $(BIN)/merbench methods" >&2; exit 2; }
+	@$(BIN)/merbench bench $(METHOD) $(if $(ON),--on $(ON)) $(if $(PRESET),--preset $(PRESET)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 test: .venv/.ready  ## run the tests
 	@$(BIN)/python -m pytest

@@ -142,8 +142,19 @@ def test_a_run_without_all_folds_has_no_score(tmp_path: Path) -> None:
     run.fold_path("smic--s2--s0").unlink()
     row = rows.row_of(run)
     assert (row.readings, row.seeds, row.missing) == ({}, (), 1)
-    assert "1 folds missing" in render.markdown([row])
+    assert "1 fold missing" in render.markdown([row])
     assert run.path.name in render.markdown([row])
+
+
+def test_a_run_in_which_nothing_finished_is_told_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    for path in (run.path / "folds").iterdir():
+        path.unlink()
+    assert "10 folds missing" in render.markdown([rows.row_of(run)])
+    kept = run.provenance
+    kept.failed = {"smic--s1--s0": "reason", "smic--s2--s0": "reason"}
+    run.save(kept)
+    assert "10 folds missing, 2 of them failed" in render.markdown([rows.row_of(run)])
 
 
 def test_an_unfinished_seed_does_not_disturb_a_finished_one(tmp_path: Path) -> None:
@@ -259,10 +270,12 @@ def test_compare_pairs_by_clip(tmp_path: Path) -> None:
     said = compare.compare_runs(compare.find(tmp_path, a.path.name), compare.find(tmp_path, b.path.name[:8]))
     gap = rows.row_of(a).readings["last"].uf1 - rows.row_of(b).readings["last"].uf1
     assert f"{gap:+.4f}" in said
-    assert "p = 0.0" in said
+    assert "p = 0.00" in said
+    assert "60 clips, 10 subjects" in said
+    assert compare.find(tmp_path, "good").path == compare.find(tmp_path, "/".join(a.path.parts[-4:])).path == a.path
     with pytest.raises(UserError, match="there is no run 'zz'"):
         compare.find(tmp_path, "zz")
     keys = [make_run(tmp_path, f"other{index}", epochs=1).path.name for index in range(17)]
     twice = next(key[0] for key in keys if sum(other[0] == key[0] for other in keys) > 1)
-    with pytest.raises(UserError, match=rf"runs begin with '{twice}'"):
+    with pytest.raises(UserError, match=rf"runs are called or begin with '{twice}'"):
         compare.find(tmp_path, twice)

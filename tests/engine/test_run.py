@@ -306,6 +306,58 @@ def test_a_method_in_a_file_of_ones_own(with_flow: Path, cli: Cli) -> None:
     assert len(list(Path("runs").glob("*/*/mine/*"))) == 2
 
 
+NETWORK = """
+from torch import nn
+from merbench.batch import Flow, Inputs
+from merbench.method import METHODS, Card, Method
+
+@METHODS.add("net")
+class Net(Method):
+    card = Card("Net", 2026, "none", "reconstruction", "reconstruction", ("all",))
+    inputs = Inputs(flow=Flow(28))
+
+    def __init__(self, classes: int, width: int = 3) -> None:
+        super().__init__(classes)
+        self.head = nn.Linear(2 * 28 * 28, {width})
+        self.drop = nn.{drop}
+
+    def logits(self, batch):
+        return self.head(self.drop(batch["flow"].flatten(1)))
+
+    def loss(self, outputs, batch):
+        return {loss}
+"""
+SOUND = {"width": "3", "drop": "Identity()", "loss": "super().loss(outputs, batch)"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"width": "4"}, "the logits of 2 clips have shape (2, 4), not (2, 3)"),
+        ({"width": "nonsense"}, "net.py:13"),
+        ({"drop": "Dropout(0.5)"}, "use merbench.layers.KeyedDropout"),
+        ({"loss": "{'mine': outputs['logits'].sum()}"}, "one of them 'total'"),
+        ({"loss": "{'total': outputs['logits']}"}, "must be scalars"),
+        ({"loss": "{'total': outputs['nothing'].sum()}"}, "net.py:20"),
+    ],
+)
+def test_a_fault_of_a_network_is_told_before_anything_is_trained(with_flow: Path, cli: Cli, fault: dict[str, str], message: str) -> None:
+    Path("net.py").write_text(NETWORK.format(**{**SOUND, **fault}))
+    found = cli("bench", "./net.py", "--on", "smic")
+    assert found.code == 2
+    assert message in found.err
+    assert not Path("runs").exists()
+
+
+def test_a_sound_network_of_ones_own(with_flow: Path, cli: Cli) -> None:
+    Path("net.py").write_text(NETWORK.format(**SOUND))
+    found = cli("bench", "./net.py", "--on", "smic", "training.epochs=2", "training.lr=0.01")
+    assert found.code == 0
+    assert "net[training.epochs=2,training.lr=0.01] on smic" in found.out
+    assert "oracle, per subject" in found.out
+    assert "training.epochs=60" in cli("methods", "./net.py").out
+
+
 def test_an_edited_file_does_not_change_a_run_that_is_under_way(with_flow: Path, cli: Cli) -> None:
     """The file is read once; its text goes to the workers, so a fold is trained by what its key says."""
     path = Path(own("edited", "Path('edited.py').write_text('raise ValueError')"))
@@ -361,7 +413,7 @@ def test_a_method_that_fails_in_some_folds_keeps_the_others(with_flow: Path, cli
     assert "1 fold failed, 15 of 16 are kept" in found.err
     assert "sometimes.py" in next(Path("runs").rglob("failures/smic--s03--s0.txt")).read_text()
     assert the_run(Path("runs")).provenance.failed == {"smic--s03--s0": "ZeroDivisionError: the mistake"}
-    assert "1 folds missing, 1 failed" in cli("leaderboard").out
+    assert "1 fold missing, 1 of them failed" in cli("leaderboard").out
 
 
 def test_a_method_that_fails_everywhere_is_given_up_early(with_flow: Path, cli: Cli) -> None:

@@ -15,22 +15,26 @@ from merbench.results import Run, runs_in
 
 
 def find(root: Path, named: str) -> Run:
-    """Return the run with this folder or beginning of a key.
+    """Return the run with this folder, beginning of a key, or name.
 
     Raises:
         UserError: none or several have it.
     """
-    if (Path(named) / "request.yaml").is_file():
-        return Run(Path(named))
-    found = [run for run in runs_in(root) if run.path.name.startswith(named)] if named else []
-    if len(found) != 1:
-        known = ", ".join(f"{run.path.name} ({run.request.name})" for run in (found or runs_in(root)))
-        raise UserError(
-            f"{len(found)} runs begin with '{named}'" if found else f"there is no run '{named}'",
-            where=root.absolute(),
-            remedy=f"name one of: {known}" if known else "merbench bench makes runs",
-        )
-    return found[0]
+    for folder in (Path(named), root / named):
+        if named and (folder / "request.yaml").is_file():
+            return Run(folder)
+    runs = runs_in(root)
+    found = [run for run in runs if named and (run.path.name.startswith(named) or run.request.name == named)]
+    if len(found) == 1:
+        return found[0]
+    known = "\n".join(
+        f"  {run.path.name[:8]}  {run.request.name} on {run.request.data.on}, {run.request.preset}" for run in (found or runs)
+    )
+    raise UserError(
+        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named}'",
+        where=root.absolute(),
+        remedy=f"name one of:\n{known}" if known else "merbench bench makes runs",
+    )
 
 
 def compare_runs(a: Run, b: Run) -> str:
@@ -47,7 +51,15 @@ def compare_runs(a: Run, b: Run) -> str:
             remedy="compare runs of one table",
         )
     table, seeds = first[0], min(len(first[1]), len(second[1]))
-    lines = [f"{a.request.name} against {b.request.name}, last epoch, {seeds} seed{'s' if seeds > 1 else ''}, paired over subjects"]
+    subjects = len(set(table.subjects.tolist()))
+    lines = [
+        f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(table.clips)} clips, {subjects} subjects",
+        f"last epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
+    ]
+    if len(first[1]) != len(second[1]):
+        lines.append(f"one has {len(first[1])} seeds, the other {len(second[1])}: the first {seeds} of each are compared")
+    if a.request.preset != b.request.preset:
+        lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
     for name, score in (("UF1", scores.uf1), ("UAR", scores.uar)):
         pair = (first[1][:seeds], second[1][:seeds])
         classes = len(a.provenance.classes)
@@ -55,7 +67,7 @@ def compare_runs(a: Run, b: Run) -> str:
         test = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
         lines.append(
             f"{name}  {ones[0]:.4f} - {ones[1]:.4f} = {test.difference:+.4f}"
-            f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p = {test.p:.4f}"
+            f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p {'<' if test.p * scores.REPLICATES < 1.5 else '='} {max(test.p, 1 / scores.REPLICATES):.4f}"
         )
     return "\n".join(lines)
 

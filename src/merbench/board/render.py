@@ -12,7 +12,20 @@ from dataclasses import asdict, replace
 
 from merbench.board.rows import Row
 
-COLUMNS = ("#", "method", "UF1", "95 % interval", "UAR", "accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold")
+COLUMNS = (
+    "#",
+    "method",
+    "UF1",
+    "95 % interval",
+    "UAR",
+    "accuracy",
+    "oracle-subject",
+    "chance by oracle",
+    "seeds",
+    "parameters",
+    "a fold",
+    "run",
+)
 
 
 def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -53,6 +66,7 @@ def cells(rank: int, row: Row) -> tuple[str, ...]:
         str(len(row.seeds)),
         f"{row.parameters:,}" if row.parameters else "none",
         duration(row.seconds),
+        row.key[:8],
     )
 
 
@@ -63,14 +77,15 @@ def chance_cells(row: Row) -> tuple[str, ...]:
 
 FOOT = (
     "Ranked by UF1 of the last epoch, pooled over all folds. oracle-subject picks each held-out subject's best epoch on its own test clips "
-    "and is never ranked; beside it stands what guesses score by that rule."
+    "and is never ranked; beside it stands what guesses score by that rule. run is what merbench compare takes."
 )
 
 
 def incomplete(rows: Iterable[Row]) -> list[str]:
     """Return a line for each run that lacks folds."""
     return [
-        f"{row.method} on {row.on}: {row.missing} folds missing{f', {row.failed} failed' if row.failed else ''} ({row.path})"
+        f"{row.method} on {row.on}: {row.missing} fold{'s' if row.missing > 1 else ''} missing"
+        f"{f', {row.failed} of them failed' if row.failed else ''} ({row.path})"
         for row in rows
         if row.missing or row.failed
     ]

@@ -57,7 +57,7 @@ class Row:
         marks: why it is not ranked with others, in words.
         seeds: indices that have all folds.
         annotations, data: hashes; ``data`` covers both.
-        missing: fold files that a begun seed lacks.
+        missing: fold files that the seeds begun so far lack; all of the first where none is begun.
         readings: by name; the oracles are absent where only the last epoch was recorded.
         averages: of the ``last`` reading, the five that papers call UF1.
     """
@@ -142,7 +142,7 @@ def _compute(run: Run) -> Row:
             remedy="restore request.yaml and provenance.json, or delete them and run the same command again: finished folds are kept",
         )
     finished = run.finished()
-    begun = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
+    begun = sorted({int(name.rsplit("--s", 1)[1]) for name in (*finished, *provenance.failed)} or {0})
     wanted = {seed: [fold_name(subject, seed) for subject in provenance.folds] for seed in begun}
     seeds = tuple(seed for seed in begun if finished.issuperset(wanted[seed]))
     runs = {seed: run.results(wanted[seed]) for seed in seeds}

@@ -74,7 +74,7 @@ def bench(
 def _run(planned: Plan) -> int:
     """Do one plan and print its row; return the exit code."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from merbench.board.rows import row_of
     from merbench.cli.show import show_row
@@ -87,18 +87,22 @@ def _run(planned: Plan) -> int:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("folds"),
+        TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
     )
     failed: list[workers.Failed] = []
     shares: dict[workers.Task, float] = {}
     done = there
+
+    def state() -> str:
+        return f"{done} of {len(planned.names)} folds"
+
     events = run.execute(planned)
     try:
         with Progress(*columns, console=console, disable=not missing) as progress:
-            bar = progress.add_task(planned.request.method, total=missing)
+            bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:
                 if isinstance(event, workers.Progress):
                     shares[event.task] = event.share
@@ -111,7 +115,7 @@ def _run(planned: Plan) -> int:
                     what = "is tried once more" if event.again else "has failed"
                     console.print(f"fold {planned.name(event.task)} {what}: {event.reason}", markup=False)
                     failed += [] if event.again else [event]
-                progress.update(bar, completed=sum(shares.values()))
+                progress.update(bar, completed=there + sum(shares.values()), state=state())
     except KeyboardInterrupt:
         events.close()
         console.print(f"interrupted: {done} of {len(planned.names)} folds are kept; the same command goes on from there", markup=False)

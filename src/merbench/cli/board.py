@@ -9,6 +9,7 @@ import typer
 
 from merbench.errors import UserError
 
+WIDE = 125
 Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
@@ -58,7 +59,7 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    left_out = set() if console.width >= 120 else {"accuracy", "chance by oracle", "seeds", "parameters", "a fold"}
+    left_out = {"accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold"} if console.width < WIDE else set()
     kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
     for title, members in render.tables(rows):
         table = Table(
@@ -75,11 +76,16 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
         console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
-    console.print(render.FOOT, style="dim", soft_wrap=True)
+    if left_out:
+        console.print(
+            f"ranked by UF1 of the last epoch; with {WIDE} columns or --format md: oracles beside their chance, costs", style="dim"
+        )
+    else:
+        console.print(render.FOOT, style="dim", soft_wrap=True)
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A run: its folder, or the beginning of its key.")],
+    first: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
     second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
     runs: Runs = Path("runs"),
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Annotated
 
@@ -17,6 +18,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     from rich.console import Console
     from rich.table import Table
 
+    from merbench.config import Data, resolve
     from merbench.method import METHODS
 
     console = Console(highlight=False)
@@ -42,4 +44,15 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         console.print(f"parameters  {count:,} with {classes} classes, as printed")
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
-    console.print(f"reads       {constructor(3).inputs}", markup=False)
+    training = resolve(loaded[0].name, constructor, data=Data()).training
+    trial = constructor(3)
+    if trial.stages():
+        for field in dataclasses.fields(training):
+            console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
+    flow = trial.inputs.flow
+    reads = (
+        f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}"
+        if flow
+        else "nothing of a clip"
+    )
+    console.print(f"reads       {reads}", markup=False)

@@ -155,7 +155,7 @@ def _refuse(prepared: Prepared, inputs: Inputs) -> None:
         raise UserError(
             f"{prepared.source} cannot serve this method: {'; '.join(reasons)}",
             where=f"--on {prepared.on}, data.source={prepared.source}",
-            remedy="use a source with frames, or a method that reads published flow (merbench methods)",
+            remedy="published flow has 28 pixels in relative units: inputs = Inputs(flow=Flow(size=28)), or another method (merbench methods)",
         )
 
 

@@ -13,15 +13,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from merbench import methods
-from merbench.batch import Batch
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
-from merbench.data.datamodule import check_batch, check_training, serve
-from merbench.data.prepared import Prepared
+from merbench.data.datamodule import check_batch, check_training
 from merbench.engine import fold, workers
+from merbench.engine.trial import check_changes, tried
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, write_fold
-from merbench.method import METHODS, ClosedForm, Method
+from merbench.method import METHODS
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
@@ -97,12 +96,12 @@ def plan(
         raise UserError(
             "prepared data are not those of their name: they were changed", where=folder, remedy="delete this folder; it is made again"
         )
-    trial = _tried(request, prepared, method)
+    trial = tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
     for stage in trial.stages():
         check_batch(folds, stage.filled(request.training).batch or 1)
-    _check_changes(request, trial)
+    check_changes(request, trial)
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash)
@@ -203,54 +202,3 @@ def _devices(count: int | None) -> tuple[str, ...]:
     if gpus:
         return tuple(f"cuda:{index % gpus}" for index in range(count or gpus))
     return ("cpu",) * (count or joblib.cpu_count(only_physical_cores=True))  # minds affinity and container limits
-
-
-def _tried(request: Request, prepared: Prepared, asked: str) -> Method:
-    """Build the method and send two clips through it, so that a fault is told now and not by forty folds.
-
-    Raises:
-        UserError: it cannot be built with these arguments, or cannot read these clips.
-    """
-    where = _told(request)
-    try:
-        trial = fold.build(request, len(prepared.classes))
-        everything = serve(prepared, trial.inputs)
-        if not isinstance(trial, ClosedForm):
-            two = Batch(**{name: value[:2] for name, value in everything.items() if name != "label"})  # type: ignore[typeddict-item,index]
-            shape = tuple(trial.probabilities(two).shape)
-            if shape != (2, len(prepared.classes)):
-                raise ValueError(f"the logits of 2 clips have shape {shape}, not (2, {len(prepared.classes)})")
-            if not trial.stages():
-                raise ValueError("stages() returns no stage")
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
-        raise UserError(
-            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
-            where=f"{place}, {where or 'no arguments'}",
-            remedy=f"see merbench methods {asked}; a method of your own: correct it there",
-        ) from error
-    return trial
-
-
-def _check_changes(request: Request, trial: Method) -> None:
-    """Refuse an override that nothing reads: its row would stand on the board as if it had done something.
-
-    Raises:
-        UserError: names the override.
-    """
-    stages = trial.stages()
-    for change in request.changes:
-        section, _, rest = change.partition(".")
-        setting = rest.partition("=")[0]
-        if section != "training":
-            continue
-        read = bool(stages) if setting in ("order", "mirror", "record") else any(getattr(stage, setting) is None for stage in stages)
-        if not read:
-            why = "each of its stages sets its own" if stages else "it is solved at once, not trained by steps"
-            raise UserError(f"{request.method} does not read training.{setting}: {why}", where=change, remedy="leave this override out")
-
-
-def _told(request: Request) -> str:
-    return ", ".join(f"method.{name}={value}" for name, value in request.arguments.items())

@@ -1,0 +1,76 @@
+"""A request tried out before anything is trained: a fault is told once and at once, not by forty folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.nn.modules.dropout import _DropoutNd
+
+from merbench import methods
+from merbench.config import Request
+from merbench.data.datamodule import held_out_clips, serve, training_clips
+from merbench.data.prepared import Prepared
+from merbench.engine import fold
+from merbench.errors import UserError
+from merbench.method import ClosedForm, Method
+from merbench.sample import Fold
+
+
+def tried(request: Request, prepared: Prepared, asked: str) -> Method:
+    """Build the method and send two clips through it, so that a fault is told now and not by forty folds.
+
+    Raises:
+        UserError: it cannot be built with these arguments, or cannot read these clips.
+    """
+    where = _told(request)
+    try:
+        trial = fold.build(request, len(prepared.classes))
+        everything = serve(prepared, trial.inputs)
+        if not isinstance(trial, ClosedForm):
+            pair = Fold("two clips", train=(0, 1), test=(0, 1))
+            two, labelled = held_out_clips(everything, pair), training_clips(everything, pair)
+            shape = tuple(trial.probabilities(two).shape)
+            if shape != (2, len(prepared.classes)):
+                raise ValueError(f"the logits of 2 clips have shape {shape}, not (2, {len(prepared.classes)})")
+            if not trial.stages():
+                raise ValueError("stages() returns no stage")
+            for stage in trial.stages():
+                trial.begin(stage.filled(request.training))
+                losses = trial.losses(trial(labelled), labelled)
+                if "total" not in losses or any(value.dim() for value in losses.values()):
+                    raise ValueError(f"the loss of stage '{stage.name}' must be scalars by name, one of them 'total'")
+            stock = [name for name, module in trial.named_modules() if isinstance(module, _DropoutNd)]
+            if stock:
+                raise ValueError(f"{', '.join(stock)}: torch's dropout draws from the global state; use merbench.layers.KeyedDropout")
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
+        raise UserError(
+            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
+            where=f"{place}, {where or 'no arguments'}",
+            remedy=f"see merbench methods {asked}; a method of your own: correct it there",
+        ) from error
+    return trial
+
+
+def check_changes(request: Request, trial: Method) -> None:
+    """Refuse an override that nothing reads: its row would stand on the board as if it had done something.
+
+    Raises:
+        UserError: names the override.
+    """
+    stages = trial.stages()
+    for change in request.changes:
+        section, _, rest = change.partition(".")
+        setting = rest.partition("=")[0]
+        if section != "training":
+            continue
+        read = bool(stages) if setting in ("order", "mirror", "record") else any(getattr(stage, setting) is None for stage in stages)
+        if not read:
+            why = "each of its stages sets its own" if stages else "it is solved at once, not trained by steps"
+            raise UserError(f"{request.method} does not read training.{setting}: {why}", where=change, remedy="leave this override out")
+
+
+def _told(request: Request) -> str:
+    return ", ".join(f"method.{name}={value}" for name, value in request.arguments.items())
