@@ -109,11 +109,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
             raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
         return dict(about)
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise UserError(
-            f"a fold file cannot be read: {_reason(error)}",
-            where=path,
-            remedy="delete it and run the same command again: only this fold is trained",
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def read_fold(path: Path) -> FoldResult:
@@ -148,12 +144,13 @@ def read_fold(path: Path) -> FoldResult:
             environment=about["environment"],
         )
     except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, pa.ArrowException) as error:
-        raise UserError(
-            f"a fold file cannot be read: {_reason(error)}",
-            where=path,
-            remedy="delete it and run the same command again: only this fold is trained",
-        ) from error
+        raise _unreadable(path, error) from error
 
 
-def _reason(error: Exception) -> str:
-    return f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return UserError(
+        f"a fold file cannot be read: {reason}",
+        where=path,
+        remedy="delete it and run the same command again: only this fold is trained",
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -121,17 +122,28 @@ class Run:
         Raises:
             UserError: it cannot be written.
         """
-        try:
+        with self.writing():
             (self.path / "folds").mkdir(parents=True, exist_ok=True)
             if not (self.path / "provenance.json").is_file():
                 self.save(provenance)
             if not (self.path / "request.yaml").is_file():  # last: the board takes a folder with a request for a run
                 write(self.path / "request.yaml", dump_request(request).encode())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one message what the disk refused.
+
+        Raises:
+            UserError: something inside could not be written.
+        """
+        try:
+            yield
         except OSError as error:
             raise UserError(
-                f"results cannot be written: {error.strerror}",
+                f"results cannot be written: {error.strerror or error}",
                 where=self.path,
-                remedy="make the folder writable, or choose another: --runs",
+                remedy="free some space, make the folder writable or choose another (--runs), then run the same command: "
+                "finished folds are kept",
             ) from error
 
     def save(self, provenance: Provenance) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -132,7 +131,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     run, job = planned.run, workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment)
     run.create(planned.request, planned.provenance)
     lock = FileLock(run.path / ".lock", timeout=0)
-    with _disk(run):
+    with run.writing():
         try:
             lock.acquire()
         except Timeout as error:
@@ -146,19 +145,6 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
         lock.release()
 
 
-@contextlib.contextmanager
-def _disk(run: Run) -> Iterator[None]:
-    """Say in one message what the disk refused."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"results cannot be written: {error.strerror or error}",
-            where=run.path,
-            remedy="free some space or make the folder writable, then run the same command: finished folds are kept",
-        ) from error
-
-
 def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, None]:
     run, tasks = planned.run, planned.missing
     kept = run.provenance
@@ -169,7 +155,7 @@ def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, Non
     events = workers.run(job, tasks, planned.devices)
     try:
         for event in events:
-            with _disk(run):
+            with run.writing():
                 failed += _keep(planned, kept, event)
                 if not isinstance(event, workers.Progress):
                     kept.wall_seconds = before + time.monotonic() - begun
