@@ -34,10 +34,12 @@ class Frame:
     Attributes:
         size: height and width.
         colour: three channels instead of one.
+        sequence: frames between them too, evenly spaced from onset to offset.
     """
 
     size: int
     colour: bool = False
+    sequence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Inputs:
     flow: Flow | None = None
     frame: Frame | None = None
     landmarks: bool = False
+
+    @property
+    def grid(self) -> int:
+        """Return the size in whose pixels landmarks are given."""
+        return self.frame.size if self.frame else self.flow.size if self.flow else 224
 
 
 class Batch(TypedDict, total=False):
@@ -62,8 +69,16 @@ class Batch(TypedDict, total=False):
     flow: Tensor
     """(B, 2 or 3, h, w): u and v in pixels of that grid from onset to apex, and strain; or in ``relative`` units, each channel
     in [0, 1] before stabilisation, where the source has no scale."""
+    frames: Tensor
+    """(B, T, C, H, W), in [0, 1]: from onset to offset, evenly spaced; where a frame is missing, the nearest stands for it."""
+    times: Tensor
+    """(B, T): places of ``frames`` in the clip, 0 at the onset, 1 at the offset."""
     landmarks: Tensor
-    """(B, 68, 2), pixels."""
+    """(B, 68, 2): x, y on the onset, in pixels of the frame grid (of the flow grid for a method without frames), pixel centres at whole
+    numbers."""
+    truth: Tensor
+    """(B, 2, h, w): the true displacement of a rendered clip in pixels of the frame grid, not a number beside the face. In no batch that is
+    trained on or predicted from: `Method.measures` alone gets it."""
     label: Tensor
     """(B,), int64, class index."""
     clip: Tensor

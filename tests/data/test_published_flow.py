@@ -196,36 +196,36 @@ def test_the_fingerprint_does_not_depend_on_the_layout(here: Path, smic: Path, f
     made = []
     for root in (smic, folds):
         monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(root))
-        made.append(load.prepare(Data("smic"), "megc3"))
+        made.append(load.ready(Data("smic"), "megc3"))
     assert made[0] == made[1]
     monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(smic))
     path = smic / "s01_s01_ne_01 .png"
     cv2.imwrite(str(path), np.zeros((28, 28, 3), np.uint8))
-    assert load.prepare(Data("smic"), "megc3") != made[0], "one other image is another set"
+    assert load.ready(Data("smic"), "megc3") != made[0], "one other image is another set"
 
 
 def test_a_machine_without_the_images_trains_from_the_prepared_store(here: Path, smic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(smic))
-    made = load.prepare(Data("smic"), "megc3")
+    made = load.ready(Data("smic"), "megc3")
     monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW")
-    assert load.prepare(Data("smic"), "megc3") == made
+    assert load.ready(Data("smic"), "megc3") == made
     assert load.complete("published-flow", "megc3") == "smic"
     with pytest.raises(UserError, match="no data are set up"):
-        load.prepare(Data("samm"), "megc3")
+        load.ready(Data("samm"), "megc3")
 
 
 def test_a_set_on_disk_is_whole_or_not_there(here: Path, smic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(smic))
     monkeypatch.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(UserError, match="No space left on device"):
-        load.prepare(Data("smic"), "megc3")
+        load.ready(Data("smic"), "megc3")
     assert not [path for path in (here / "prepared").rglob("*") if path.name != "published-flow"]
     monkeypatch.undo()
 
 
 def test_a_damaged_set_is_one_message(here: Path, smic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MERBENCH_PUBLISHED_FLOW", str(smic))
-    made = load.prepare(Data("smic"), "megc3")
+    (made,) = load.ready(Data("smic"), "megc3")
     (made / "flow.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(UserError, match="prepared data cannot be read"):
         store.load(made)

@@ -7,12 +7,16 @@ from torch import Tensor
 
 from merbench import streams
 from merbench.batch import Batch
+from merbench.data import faces
 
 
 def mirror(batch: Batch) -> Batch:
-    """Return the batch with every face mirrored: images and grids flipped left to right, u negated.
+    """Return the batch with every face mirrored: images and grids flipped left to right, u negated, left and right landmarks exchanged.
 
     On flow in ``relative`` units this is right only after centring; the data module sees to that.
+
+    Args:
+        batch: ``landmarks`` only beside frames or flow, whose width they are mirrored in.
     """
     flipped: Batch = {**batch}
     if "flow" in batch:
@@ -22,6 +26,12 @@ def mirror(batch: Batch) -> Batch:
         flipped["onset"] = batch["onset"].flip(-1)
     if "apex" in batch:
         flipped["apex"] = batch["apex"].flip(-1)
+    if "frames" in batch:
+        flipped["frames"] = batch["frames"].flip(-1)
+    if "landmarks" in batch:
+        width = (batch["onset"] if "onset" in batch else batch["flow"]).shape[-1]
+        points = batch["landmarks"][:, list(faces.MIRRORED)]
+        flipped["landmarks"] = torch.stack([width - 1 - points[..., 0], points[..., 1]], dim=-1)
     return flipped
 
 
@@ -30,12 +40,9 @@ def mirror_some(batch: Batch, key: int) -> Batch:
     chosen = streams.words(key, batch["clip"]) < 0
     flipped = mirror(batch)
     mixed: Batch = {**batch}
-    if "flow" in batch:
-        mixed["flow"] = _where(chosen, flipped["flow"], batch["flow"])
-    if "onset" in batch:
-        mixed["onset"] = _where(chosen, flipped["onset"], batch["onset"])
-    if "apex" in batch:
-        mixed["apex"] = _where(chosen, flipped["apex"], batch["apex"])
+    for name in ("flow", "onset", "apex", "frames", "landmarks"):
+        if name in batch:
+            mixed[name] = _where(chosen, flipped[name], batch[name])
     return mixed
 
 

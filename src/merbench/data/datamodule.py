@@ -6,14 +6,18 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
+from torch.nn import functional
 
 from merbench import streams
-from merbench.batch import Batch, Inputs
+from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.config import Training
+from merbench.data import faces
 from merbench.data.augment import mirror_some
+from merbench.data.flow import GREY, resized, resized_flow, strain
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 from merbench.sample import Fold
@@ -22,7 +26,8 @@ from merbench.sample import Fold
 def serve(prepared: Prepared, inputs: Inputs) -> Batch:
     """Return all clips as one batch of what a method asks for.
 
-    Every change made here is a function of one clip alone, so nothing can pass from one subject to another.
+    Every change made here is a function of one clip alone, so nothing can pass from one subject to another. Sequences rest in half
+    precision, which is finer than the eight bits they come from and half the memory; a batch has them in single precision.
 
     Raises:
         UserError: the source cannot serve these inputs; says why.
@@ -30,11 +35,30 @@ def serve(prepared: Prepared, inputs: Inputs) -> Batch:
     _refuse(prepared, inputs)
     batch: Batch = {"label": torch.from_numpy(prepared.labels.copy()), "clip": torch.arange(len(prepared.clips))}
     if inputs.flow is not None:
-        flow = torch.from_numpy(prepared.arrays["flow"].copy())
-        flow = flow.float() / 255 if flow.dtype == torch.uint8 else flow
-        if not inputs.flow.strain:
-            flow = flow[:, :2]
-        batch["flow"] = _centred(flow) if inputs.flow.stabilisation == "median" else flow
+        batch["flow"] = _flow(prepared, inputs.flow)
+    if inputs.frame is not None:
+        batch["onset"], batch["apex"] = (_images(prepared, name, inputs.frame) for name in ("onset", "apex"))
+        if inputs.frame.sequence:
+            batch["frames"] = _images(prepared, "frames", inputs.frame, torch.float16)
+            batch["times"] = torch.cat([torch.from_numpy(block) for block in prepared.blocks("times")])
+    if inputs.landmarks:
+        points = torch.cat([torch.from_numpy(block) for block in prepared.blocks("landmarks")])
+        batch["landmarks"] = (points + 0.5) * (inputs.grid / faces.SIZE) - 0.5
+    return batch
+
+
+def references(prepared: Prepared, inputs: Inputs) -> Batch:
+    """Return what a method's displacement may be measured by, on the frame grid: TV-L1 flow and, of rendered clips, the true one.
+
+    Nothing is trained on it. Empty where the method reads no frames.
+    """
+    if inputs.frame is None:
+        return {}
+    size = inputs.frame.size
+    batch: Batch = {"clip": torch.arange(len(prepared.clips)), "flow": _flow(prepared, Flow(size))}
+    if prepared.shape("truth") is not None:
+        known = torch.cat([torch.from_numpy(block).float() for block in prepared.blocks("truth")])
+        batch["truth"] = functional.interpolate(known, size=(size, size), mode="bilinear") * (size / faces.SIZE)
     return batch
 
 
@@ -50,7 +74,7 @@ def training_clips(everything: Batch, fold: Fold) -> Batch:
 
 def held_out_clips(everything: Batch, fold: Fold) -> Batch:
     """Return the held-out subject's clips, in listed order, without ``label``: there is nothing to look at."""
-    batch = _take(everything, torch.tensor(fold.test))
+    batch = _single(_take(everything, torch.tensor(fold.test)))
     del batch["label"]
     return batch
 
@@ -83,7 +107,7 @@ class LosoDataModule(LightningDataModule):
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield an epoch's batches: nearly equal parts of its order, each clip once."""
         for positions in torch.tensor_split(self.order(epoch), self.steps):
-            batch = _take(self.resident, positions)
+            batch = _single(_take(self.resident, positions))
             yield mirror_some(batch, streams.key_of(self.key, "mirror", epoch)) if self.training.mirror else batch
 
     def train_dataloader(self) -> Loader:
@@ -135,27 +159,78 @@ def check_batch(folds: Sequence[Fold], batch: int) -> None:
         )
 
 
+def _flow(prepared: Prepared, wanted: Flow) -> Tensor:
+    """Return flow (N, 2 or 3, size, size), in pixels of that grid or in relative units."""
+    blocks = []
+    for block in prepared.blocks("flow"):
+        if prepared.units == "relative":
+            flow = torch.from_numpy(block).float() / 255
+            blocks.append(flow if wanted.strain else flow[:, :2])
+            continue
+        fine = block.astype(np.float32)
+        parts = [resized_flow(fine, wanted.size)]
+        if wanted.strain:
+            parts.append(resized(strain(fine), wanted.size))
+        blocks.append(torch.from_numpy(np.concatenate(parts, axis=1)))
+    flow = torch.cat(blocks)
+    if wanted.stabilisation == "median":
+        return _centred(flow)
+    if wanted.stabilisation == "nose":
+        bridge = torch.cat([torch.from_numpy(block)[:, 27:31] for block in prepared.blocks("landmarks")])  # what no expression moves much
+        return _still_at(flow, (bridge + 0.5) * (wanted.size / faces.SIZE) - 0.5)
+    return flow
+
+
+def _images(prepared: Prepared, name: str, wanted: Frame, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return images (N, ..., C, size, size) in [0, 1]."""
+    blocks = []
+    for block in prepared.blocks(name, size=16):
+        images = torch.from_numpy(resized(block.astype(np.float32) / np.float32(255), wanted.size))
+        if not wanted.colour:
+            weights = torch.tensor(GREY).view(3, 1, 1)
+            images = (images * weights).sum(dim=-3, keepdim=True)
+        blocks.append(images.to(dtype))
+    return torch.cat(blocks)
+
+
+def _still_at(flow: Tensor, points: Tensor) -> Tensor:
+    """Subtract from u and v of each clip their mean at these points (N, P, 2): what the nose does, the head does."""
+    size = flow.shape[-1]
+    places = (points + 0.5) / size * 2 - 1  # grid_sample's corners
+    there = functional.grid_sample(flow[:, :2], places.unsqueeze(1), align_corners=False, padding_mode="border")
+    return torch.cat([flow[:, :2] - there.mean(dim=(2, 3))[..., None, None], flow[:, 2:]], dim=1)
+
+
 def _refuse(prepared: Prepared, inputs: Inputs) -> None:
     """Say what the source lacks of what is asked."""
-    flow = inputs.flow
-    has = prepared.arrays["flow"].shape[-1] if "flow" in prepared.arrays else None
+    flow, frame = inputs.flow, inputs.frame
     reasons = []
-    if inputs.frame is not None:
+    if frame is not None and prepared.shape("onset") is None:
         reasons.append("the method reads frames")
-    if inputs.landmarks:
+    if frame is not None and frame.size > faces.SIZE:
+        reasons.append(f"the method reads frames of {frame.size} pixels, faces are aligned to {faces.SIZE}")
+    sequence = prepared.shape("frames")
+    if frame is not None and frame.sequence and sequence is not None and frame.size > sequence[-1]:
+        reasons.append(f"the method reads sequences of {frame.size} pixels, the store keeps {sequence[-1]}")
+    if inputs.landmarks and prepared.shape("landmarks") is None:
         reasons.append("the method reads landmarks")
-    if flow is not None and has is not None and flow.size != has:
-        reasons.append(f"the method reads flow of {flow.size} pixels, the source has {has}")
+    there = prepared.shape("flow")
+    if flow is not None and there is not None and prepared.units == "relative" and flow.size != there[-1]:
+        reasons.append(f"the method reads flow of {flow.size} pixels, the source has {there[-1]}")
+    if flow is not None and prepared.units == "pixels" and flow.size > faces.SIZE:
+        reasons.append(f"the method reads flow of {flow.size} pixels, it is computed at {faces.SIZE}")
     if flow is not None and prepared.units == "relative":
         if flow.pixels:
             reasons.append("the method reads flow in pixels, the source has relative units")
         if flow.stabilisation == "nose":
             reasons.append("the method asks for flow stabilised at the nose, and the source has no landmarks")
     if reasons:
+        published = "published flow has 28 pixels in relative units: "
+        frames = f"use frames (--source frames or synthetic), {published}inputs = Inputs(flow=Flow(size=28))"
         raise UserError(
             f"{prepared.source} cannot serve this method: {'; '.join(reasons)}",
             where=f"--on {prepared.on}, data.source={prepared.source}",
-            remedy="published flow has 28 pixels in relative units: inputs = Inputs(flow=Flow(size=28)), or another method (merbench methods)",
+            remedy=f"{frames}, or another method (merbench methods)" if prepared.units == "relative" else "ask for a smaller size",
         )
 
 
@@ -171,6 +246,11 @@ def _centred(flow: Tensor) -> Tensor:
 
 def _take(batch: Batch, positions: Tensor) -> Batch:
     return _map(batch, lambda tensor: tensor[positions.to(tensor.device)])
+
+
+def _single(batch: Batch) -> Batch:
+    """Return a batch in single precision."""
+    return _map(batch, lambda tensor: tensor.float() if tensor.dtype == torch.float16 else tensor)
 
 
 def _map(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:

@@ -4,18 +4,133 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from merbench.errors import UserError
+from merbench.sample import Clip
 
 SEQUENCE = 8
 """So many frames stand for a whole clip where a method asks for sequences."""
 
+TOLD = 12
+"""So many clips are named in one message."""
+
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 NUMBER = re.compile(r"(\d+)$")
+
+
+@dataclass(frozen=True)
+class Footage:
+    """The files of one clip from which it is prepared.
+
+    Attributes:
+        clip: with the frame numbers that are used.
+        onset, apex: the two frames that methods compare.
+        sequence: `SEQUENCE` frames from onset to offset; where one is missing, the nearest that is there.
+        times: their places in the clip, 0 at the onset and 1 at the offset.
+    """
+
+    clip: Clip
+    onset: Path
+    apex: Path
+    sequence: tuple[Path, ...]
+    times: tuple[float, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return every file that is read, each once."""
+        return tuple(dict.fromkeys((self.onset, self.apex, *self.sequence)))
+
+
+def footage(clip: Clip, folder: Path) -> Footage:
+    """Return the files of a clip whose onset and offset are known. Without an apex, the middle frame stands for it, and a flag says so.
+
+    Raises:
+        UserError: its folder, its onset or its apex is not there.
+    """
+    onset, offset = clip.onset, clip.offset
+    assert onset is not None, "a source knows where its clips begin"
+    assert offset is not None
+    there = numbered(folder)
+    for name, wanted in (("onset", onset), ("apex", clip.apex)):
+        if wanted is not None and wanted not in there:
+            raise UserError(
+                f"the {name} frame {wanted} of {clip.key} is missing: the folder has {len(there)} frames from {min(there)} to {max(there)}",
+                where=folder,
+                remedy="fetch this clip again, or correct the frame numbers in the owner's sheet",
+            )
+    if clip.apex is None:
+        apex = nearest(there, middle(onset, offset))
+        clip = replace(clip, apex=apex, flags=(*clip.flags, "apex: middle frame"))
+    assert clip.apex is not None
+    chosen = tuple(nearest(there, number) for number in sequence(onset, offset))
+    span = max(offset - onset, 1)
+    times = tuple((number - onset) / span for number in chosen)
+    return Footage(clip, there[onset], there[clip.apex], tuple(there[number] for number in chosen), times)
+
+
+def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path) -> tuple[Footage, ...]:
+    """Return the footage of all clips, or say of every clip that has none why.
+
+    Args:
+        clips: in listed order.
+        find: raises UserError for a clip that cannot be used.
+        where: the database's folder, for the message.
+
+    Raises:
+        UserError: one message for all clips that cannot be used.
+    """
+    found: list[Footage] = []
+    wrong: list[UserError] = []
+    for clip in clips:
+        try:
+            found.append(find(clip))
+        except UserError as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        listed = "\n  ".join(f"{error.what} ({error.where})" for error in wrong[:TOLD])
+        more = f"\n  and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
+        raise UserError(
+            f"{len(wrong)} of {len(wrong) + len(found)} clips cannot be used:\n  {listed}{more}", where=where, remedy=wrong[0].remedy
+        )
+    return tuple(found)
+
+
+def tree(root: Path, names: Iterable[str], child: str) -> Path:
+    """Return the folder of clips within a database's folder: the first of these names that has such a child, the folder itself last.
+
+    Args:
+        root: what the user named.
+        names: relative folders, the best first; owners' archives unpack into them, sometimes twice nested.
+        child: pattern of what must lie in it, such as ``sub[0-9][0-9]``.
+
+    Raises:
+        UserError: the folder is not there, is empty, or holds nothing of that shape.
+    """
+    if not root.is_dir():
+        raise UserError("a database's folder is not there", where=root, remedy="merbench data set NAME PATH")
+    listed = list(names)
+    for name in [*listed, *(f"{name}/{name}" for name in listed), "."]:
+        if any((root / name).glob(child)):
+            return root / name
+    holds = sorted(path.name for path in root.iterdir())[:5]
+    raise UserError(
+        f"the folder {'is empty' if not holds else 'holds ' + ', '.join(holds)}: no folder of subjects ({child}) in it",
+        where=root,
+        remedy=f"name the folder that holds {listed[0]}",
+    )
+
+
+def nearest(there: Iterable[int], wanted: int) -> int:
+    """Return the number that is nearest to the wanted one; of two equally near, the earlier."""
+    return min(there, key=lambda number: (abs(number - wanted), number))
 
 
 def sequence(onset: int, offset: int) -> tuple[int, ...]:

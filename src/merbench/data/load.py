@@ -1,24 +1,51 @@
-"""From a request's data to a prepared set: read from the source, or from the store where the source is not here."""
+"""From a request's data to prepared sets: read from the source, or from the store where the source is not here."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from merbench.config import Data
 from merbench.data import manifest, schemes, store
+from merbench.data.frames import Footage
+from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
-from merbench.data.sources import published_flow
+from merbench.data.schemes import Scheme
+from merbench.data.sources import casme2, published_flow, samm, smic
 from merbench.errors import UserError
 from merbench.registry import nearest
+from merbench.sample import Clip
 from merbench.settings import data_path, variable
 
-SOURCES = (published_flow.NAME,)
+FRAMES, SYNTHETIC = "frames", "synthetic"
+SOURCES = (FRAMES, published_flow.NAME, SYNTHETIC)
+"""Where arrays may come from, the most telling first: the databases' own frames, published flow, rendered databases."""
+
+READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
+    smic.NAME: smic.read,
+    casme2.NAME: casme2.read,
+    samm.NAME: samm.read,
+}
+"""How each database's frames are found."""
+
+PLACES = (*READERS, published_flow.NAME, SYNTHETIC)
+"""What ``merbench data set`` knows."""
+
+MARKER = "synthetic.json"
+"""Lies in every rendered database: its rows are synthetic wherever the folder goes."""
 
 
-def prepare(data: Data, scheme_name: str, root: Path = store.ROOT) -> Path:
-    """Return the folder of the prepared set, made where it is not there yet.
+def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
+    """Return the folders of the prepared sets behind a request, made where they are not there yet.
+
+    Args:
+        data, scheme_name: of the request.
+        root: of all prepared sets.
+        watch: told about progress.
+        workers: processes; None for one per core.
 
     Raises:
         UserError: unknown names, no data set up, or data that do not fit the clip list.
@@ -26,17 +53,9 @@ def prepare(data: Data, scheme_name: str, root: Path = store.ROOT) -> Path:
     check_source(data.source)
     scheme = schemes.scheme(scheme_name)
     databases = manifest.databases_of(data.on)
-    on = manifest.join(databases)
-    path = data_path(data.source)
-    if path is None:
-        stored = store.find(root, data.source, scheme.name, on)
-        if len(stored) == 1:
-            return stored[0]
-        raise _nothing_set_up(data.source, on, stored)
-    images = published_flow.read(path, scheme, databases)
-    clips = scheme.select(databases)
-    labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
-    return store.save(Prepared(on, data.source, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
+    if data.source == published_flow.NAME:
+        return (_published(scheme, databases, root),)
+    return tuple(_frames(data.source, scheme, database, root, watch, workers) for database in databases)
 
 
 def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
@@ -45,30 +64,104 @@ def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
     Raises:
         UserError: no data are set up.
     """
-    path = data_path(source)
-    if path is None:
-        stored = store.find(root, source, scheme_name)
-        if len(stored) == 1:
-            return store.load(stored[0]).on
-        raise _nothing_set_up(source, "any database", stored)
     scheme = schemes.scheme(scheme_name)
-    found = published_flow.locate(path, scheme)
-    whole = [each for each in manifest.DATABASES if all(clip.key in found for clip in scheme.select((each,)))]
+    if source == published_flow.NAME:
+        path = data_path(source)
+        if path is None:
+            stored = store.find(root, source, scheme_name)
+            if len(stored) == 1:
+                return store.load(stored[0]).on
+            raise _nothing_set_up(source, "any database", stored)
+        found = published_flow.locate(path, scheme)
+        whole = [each for each in manifest.DATABASES if all(clip.key in found for clip in scheme.select((each,)))]
+    else:
+        whole = [each for each in manifest.DATABASES if place(source, each) or store.find(root, source, scheme_name, each)]
+        if not whole:
+            raise _nothing_set_up(source, "any database", [])
     return manifest.join(tuple(whole)) or "3db"
+
+
+def set_up() -> str | None:
+    """Return the most telling source of which something is set up; None where nothing is."""
+    for source in SOURCES:
+        if source == published_flow.NAME:
+            if data_path(source) or store.find(store.ROOT, source, "megc3"):
+                return source
+        elif any(place(source, database) for database in READERS):
+            return source
+    return None
+
+
+def place(source: str, database: str) -> Path | None:
+    """Return the folder of a database's frames, real or rendered; None where none is set up.
+
+    Raises:
+        UserError: the settings are not valid.
+    """
+    if source == FRAMES:
+        return data_path(database)
+    rendered = (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database
+    return rendered if marked(rendered) else None
+
+
+def marked(folder: Path) -> bool:
+    """Return whether a folder is a rendered database, finished, or lies in one."""
+    for path in (folder, *folder.absolute().parents[:3]):
+        try:
+            return bool(json.loads((path / MARKER).read_text(encoding="utf-8"))["finished"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return False
 
 
 def check_source(name: str) -> None:
     """Refuse an unknown data source.
 
     Raises:
-        UserError: with the nearest name; a database's own frames are named as what this version does not read.
+        UserError: with the nearest name.
     """
     if name in manifest.DATABASES:
-        raise UserError(
-            f"this version does not read the frames of {name}, only published flow", remedy=f"merbench data set {published_flow.NAME} PATH"
-        )
+        raise UserError(f"{name} is a database, not a source", where="--source", remedy=f"--source {FRAMES} --on {name}")
     if name not in SOURCES:
         raise UserError(f"there is no data source '{name}'", remedy=nearest(name, SOURCES))
+
+
+def _published(scheme: Scheme, databases: tuple[str, ...], root: Path) -> Path:
+    on, path = manifest.join(databases), data_path(published_flow.NAME)
+    if path is None:
+        stored = store.find(root, published_flow.NAME, scheme.name, on)
+        if len(stored) == 1:
+            return stored[0]
+        raise _nothing_set_up(published_flow.NAME, on, stored)
+    images = published_flow.read(path, scheme, databases)
+    clips = scheme.select(databases)
+    labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
+    return store.save(Prepared(on, published_flow.NAME, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
+
+
+def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch, workers: int | None) -> Path:
+    path = place(source, database)
+    if path is None:
+        stored = store.find(root, source, scheme.name, database)
+        if len(stored) == 1:
+            return stored[0]
+        raise _nothing_set_up(source, database, stored)
+    if source == FRAMES and marked(path):
+        raise UserError(
+            f"this {database} is rendered, not recorded: {MARKER} lies in it",
+            where=path,
+            remedy=f"merbench data set {SYNTHETIC} {path.parent}, then --source {SYNTHETIC}",
+        )
+    clips = scheme.select((database,))
+    truths = [path.parent / "truth" / f"{clip.key}.npz" for clip in clips] if source == SYNTHETIC else []
+    lost = [truth for truth in truths if not truth.is_file()]
+    if lost:
+        raise UserError(
+            f"{len(lost)} of {len(truths)} clips of {scheme.name} are not rendered in this {database}",
+            where=lost[0],
+            remedy=f"merbench synth {path.parent} --size {'mini' if 'mini' in scheme.name else 'full'}, or another --scheme",
+        )
+    return prepare(source, scheme, READERS[database](path, clips), truths=truths, root=root, watch=watch, workers=workers)
 
 
 def _nothing_set_up(source: str, on: str, stored: list[Path]) -> UserError:
@@ -77,6 +170,19 @@ def _nothing_set_up(source: str, on: str, stored: list[Path]) -> UserError:
             f"there are {len(stored)} prepared sets of {on} from {source}, and no copy to choose by",
             where=stored[0].parent,
             remedy="delete all but one of them, or set the source: merbench data set",
+        )
+    if source == SYNTHETIC:
+        return UserError(
+            f"no rendered {on} is set up",
+            where=f"merbench.yaml in this folder, the variable {variable(source)}, and the folder {SYNTHETIC}",
+            remedy=f"merbench synth {SYNTHETIC} --size mini (scheme megc3-mini) or --size full (scheme megc3)",
+        )
+    if source == FRAMES:
+        name = on if on in READERS else "casme2"
+        return UserError(
+            f"no frames are set up: {on} has no folder yet",
+            where=f"merbench.yaml in this folder, and the variable {variable(name)}",
+            remedy=f"merbench data set {name} PATH, where PATH is your copy as its owners delivered it (docs/data.md)",
         )
     return UserError(
         f"no data are set up: {source} has no folder yet",

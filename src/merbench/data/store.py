@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from merbench.data.prepared import Prepared
+from merbench.data.prepared import Prepared, join
 from merbench.errors import UserError
 from merbench.sample import Clip
 
@@ -32,6 +35,44 @@ def save(prepared: Prepared, root: Path = ROOT) -> Path:
     target = folder(root, prepared.source, prepared.on, prepared.scheme, prepared.fingerprint)
     if target.is_dir():
         return target
+    with unfinished(root / prepared.source) as made:
+        for name, array in prepared.arrays.items():
+            np.save(made / f"{name}.npy", array)
+        return finish(made, prepared, root)
+
+
+@contextlib.contextmanager
+def unfinished(parent: Path) -> Iterator[Path]:
+    """Give a folder to write a set into; what is still there afterwards, because something failed, is removed.
+
+    Raises:
+        UserError: something inside could not be written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"prepared data cannot be written: {error.strerror or error}",
+            where=parent,
+            remedy="free some space, or make the folder writable",
+        ) from error
+
+
+def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path:
+    """Give an unfinished folder, whose arrays are written, its index and its name.
+
+    Args:
+        made: from `unfinished`, with one ``<name>.npy`` per array.
+        prepared: what lies in it.
+        root: of all prepared sets.
+        inputs: a hash of what it was made from, so that `made_of` finds it.
+    """
+    target = folder(root, prepared.source, prepared.on, prepared.scheme, prepared.fingerprint)
     index = {
         "on": prepared.on,
         "source": prepared.source,
@@ -41,33 +82,64 @@ def save(prepared: Prepared, root: Path = ROOT) -> Path:
         "labels": prepared.labels.tolist(),
         "units": prepared.units,
         "arrays": sorted(prepared.arrays),
+        "inputs": inputs,
+        "annotations": prepared.annotations,
+        "fingerprint": prepared.fingerprint,
+        "touched": _touched(made, prepared.arrays),
     }
+    (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    made.chmod(0o755)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target.parent))
-        try:
-            for name, array in prepared.arrays.items():
-                np.save(unfinished / f"{name}.npy", array)
-            (unfinished / "index.json").write_text(json.dumps(index), encoding="utf-8")
-            unfinished.chmod(0o755)
-            unfinished.rename(target)
-        except OSError:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            if not target.is_dir():  # another process finished the same set first: its bytes are these
-                raise
-    except OSError as error:
-        raise UserError(
-            f"prepared data cannot be written: {error.strerror}", where=target, remedy="free some space, or make the folder writable"
-        ) from error
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():  # otherwise another process finished the same set first: its bytes are these
+            raise
     return target
 
 
-def load(path: Path) -> Prepared:
-    """Open a set; arrays are memory-mapped, so that processes share them.
+def load(*paths: Path) -> Prepared:
+    """Open a set, or several databases as one; arrays are memory-mapped, so that processes share them.
 
     Raises:
         UserError: it is not there or damaged.
     """
+    parts = [_load(path) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    from merbench.data.manifest import join as name_of
+
+    return join(parts, name_of(tuple(part.on for part in parts)))
+
+
+def check_unchanged(paths: Sequence[Path]) -> None:
+    """Refuse a set whose content is not what its folder's name says. Arrays that nobody touched since are not read for that.
+
+    Raises:
+        UserError: names the folder.
+    """
+    for path in paths:
+        if not path.name.endswith(_load(path).fingerprint):
+            raise UserError(
+                "prepared data are not those of their name: they were changed", where=path, remedy="delete this folder; it is made again"
+            )
+
+
+def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:
+    """Return the finished sets of a source and scheme, for a machine that has no copy of the database."""
+    name = re.compile(f"{'.+' if on == '*' else re.escape(on)}-{re.escape(scheme)}-[0-9a-f]{{16}}")  # megc3 is not megc3-mini
+    return sorted(path.parent for path in (root / source).glob("*/index.json") if name.fullmatch(path.parent.name))
+
+
+def made_of(root: Path, source: str, on: str, scheme: str, inputs: str) -> Path | None:
+    """Return the finished set that was made from these inputs; None where there is none."""
+    for path in find(root, source, scheme, on):
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads((path / "index.json").read_text(encoding="utf-8")).get("inputs") == inputs:
+                return path
+    return None
+
+
+def _load(path: Path) -> Prepared:
     try:
         index: dict[str, Any] = json.loads((path / "index.json").read_text(encoding="utf-8"))
         prepared = Prepared(
@@ -83,11 +155,13 @@ def load(path: Path) -> Prepared:
         lengths = {len(prepared.clips), len(prepared.labels), *(len(array) for array in prepared.arrays.values())}
         if len(lengths) > 1:
             raise ValueError(f"clips, labels and arrays have unlike lengths {sorted(lengths)}")
-        return prepared
+        untouched = index.get("touched") == _touched(path, prepared.arrays) and index.get("annotations") == prepared.annotations
+        return dataclasses.replace(prepared, known=index["fingerprint"]) if untouched else prepared
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"prepared data cannot be read: {error}", where=path, remedy="delete this folder; it is made again") from error
 
 
-def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:
-    """Return the finished sets of a source and scheme, for a machine that has no copy of the database."""
-    return sorted(path for path in (root / source).glob(f"{on}-{scheme}-*") if (path / "index.json").is_file())
+def _touched(path: Path, names: Sequence[str] | dict[str, Any]) -> dict[str, list[int]]:
+    """Return size and time of change of each array: as long as they stand, gigabytes need not be hashed again."""
+    stats = {name: (path / f"{name}.npy").stat() for name in sorted(names)}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}

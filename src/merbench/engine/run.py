@@ -15,6 +15,7 @@ from merbench import methods
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
 from merbench.data.datamodule import check_batch, check_training
+from merbench.data.prepare import Watch, silent
 from merbench.engine import fold, workers
 from merbench.engine.trial import check_changes, tried
 from merbench.errors import UserError
@@ -37,7 +38,7 @@ class Plan:
     run: Run
     method: str
     source: bytes | None
-    prepared: Path
+    prepared: tuple[Path, ...]
     folds: tuple[Fold, ...]
     seeds: int
     devices: tuple[str, ...]
@@ -71,6 +72,7 @@ def plan(
     seeds: int,
     worker_count: int | None,
     root: Path,
+    watch: Watch = silent,
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
@@ -79,6 +81,7 @@ def plan(
         seeds: how many seed indices, from 0.
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
+        watch: told how far the preparation of the data is.
 
     Raises:
         UserError: anything in the request or the data is wrong.
@@ -89,12 +92,9 @@ def plan(
         raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
     data = Data(manifest.join(manifest.databases_of(on)), source)
     request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
-    folder = load.prepare(data, scheme)
-    prepared = store.load(folder)
-    if not folder.name.endswith(prepared.fingerprint):
-        raise UserError(
-            "prepared data are not those of their name: they were changed", where=folder, remedy="delete this folder; it is made again"
-        )
+    folders = load.ready(data, scheme, watch=watch, workers=worker_count)
+    store.check_unchanged(folders)
+    prepared = store.load(*folders)
     trial = tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
@@ -117,7 +117,7 @@ def plan(
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folder, folds, seeds, devices, provenance)
+    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance)
 
 
 def execute(planned: Plan) -> Generator[workers.Event, None, None]:

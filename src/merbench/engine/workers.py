@@ -81,7 +81,7 @@ class Job:
     request: Request
     method: str
     source: bytes | None
-    prepared: Path
+    prepared: tuple[Path, ...]
     environment: Mapping[str, str]
 
 
@@ -217,7 +217,7 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
     from merbench.engine import fold
 
     methods.load(job.method, job.source)
-    prepared = store.load(job.prepared)
+    prepared = store.load(*job.prepared)
     folds = protocol.loso(prepared.clips)
     everything = serve(prepared, fold.build(job.request, len(prepared.classes)).inputs)
     device = torch.device(device_name)
