@@ -11,7 +11,7 @@ import traceback
 import typer
 
 from merbench import __version__
-from merbench.cli import bench, board, data, methods
+from merbench.cli import bench, board, data, methods, synth
 from merbench.errors import UserError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("bench")(bench.bench)
 app.command("methods")(methods.methods)
 app.command("datasets")(data.datasets)
 app.add_typer(data.app, name="data")
+app.command("synth")(synth.synth)
 app.command("leaderboard")(board.leaderboard)
 app.command("compare")(board.compare)
 

@@ -73,9 +73,7 @@ def _casme2(scenes: Sequence[Scene], units: Units) -> list[Cells]:
     rows: list[Cells] = [("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units", "Estimated Emotion")]
     for scene in scenes:
         subject = scene.clip.subject.removeprefix("casme2/sub")
-        rows.append(
-            (subject, scene.clip.name, None, scene.onset, scene.apex, scene.offset, None, "+".join(units(scene)), scene.emotion)
-        )
+        rows.append((subject, scene.clip.name, None, scene.onset, scene.apex, scene.offset, None, "+".join(units(scene)), scene.emotion))
     return rows
 
 

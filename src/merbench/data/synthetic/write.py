@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def write(
     databases: Sequence[str] = PARTS,
     all_frames: bool = False,
     workers: int | None = None,
-) -> Iterator[Written]:
+) -> Generator[Written]:
     """Write rendered databases and yield how far it is; close the iterator to stop, run it again to go on.
 
     Args:
@@ -89,7 +88,7 @@ def write_scenes(
     databases: Sequence[str] = PARTS,
     all_frames: bool = False,
     workers: int | None = None,
-) -> Iterator[Written]:
+) -> Generator[Written]:
     """Write the clips of a script, as `write` does for the script of its size."""
     parts = tuple(part for part in PARTS if part in databases)
     settings = marker.Settings(size, seed, all_frames)
@@ -107,7 +106,9 @@ def write_scenes(
         with _refusals(root):
             marker.write(root, counts, settings, finished=False)
         tasks = [_Task(root, scene, seed, all_frames) for scene in missing]
-        with contextlib.closing(processes.each(_write_clip, tasks, workers)) as finishing:
+        rendering = processes.each(_write_clip, tasks, workers)
+        assert isinstance(rendering, Generator)
+        with contextlib.closing(rendering) as finishing:
             for index, (frames, written) in finishing:
                 done += 1
                 yield Written(done, len(wanted), missing[index].clip.key, frames, written)
@@ -124,7 +125,7 @@ def finished(root: Path, scene: Scene, all_frames: bool) -> bool:
     if not (root / layouts.truth(scene)).is_file():
         return False
     try:
-        there = set(os.listdir(root / layouts.folder(scene)))
+        there = {path.name for path in (root / layouts.folder(scene)).iterdir()}
     except FileNotFoundError:
         return False
     return there.issuperset(layouts.file_name(scene, number) for number in scene.needed(all_frames))
@@ -199,10 +200,9 @@ def _truth(scene: Scene, actor: Person, performance: Performance) -> bytes:
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Keep a second writer out of a folder."""
-    lock = None
+    lock = FileLock(root / ".synth.lock")
     with _refusals(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".synth.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:

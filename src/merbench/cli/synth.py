@@ -1,0 +1,107 @@
+"""merbench synth: rendered databases in the real layouts."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from merbench.errors import UserError
+
+
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; each database gets a folder in it.")],
+    size: Annotated[Literal["mini", "full"], typer.Option(help="A first look in minutes, or as many clips as the real databases.")],
+    on: Annotated[
+        str | None, typer.Option(help="Some of 3db, smic, casme2, samm, casme3, macro, with commas. Left out: all of them.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another seed gives other people.")] = 0,
+    all_frames: Annotated[bool, typer.Option("--all-frames", help="Every frame of a clip, not only those that a run can ask for.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
+) -> None:
+    """Write rendered databases into DIR: no person was filmed. Interrupt it when you like: the same command goes on where it stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from merbench.data.synthetic.write import Written, write
+    from merbench.settings import expand
+
+    parts = _parts(on)
+    root = expand(folder)
+    began = time.monotonic()
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} clips"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    state = Written(0, 0)
+    clips = frames = written = 0
+    subjects: set[str] = set()
+    events = write(root, size, seed=seed, databases=parts, all_frames=all_frames, workers=workers)
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        state = next(events)  # what is refused is refused before a bar is drawn
+        before_now = state.done
+        console.print(f"{', '.join(parts)}, {size}, seed {seed}: {state.done} of {state.total} clips finished before", markup=False)
+        with Progress(*columns, console=console, disable=state.done == state.total) as progress:
+            bar = progress.add_task("rendering", total=state.total, completed=state.done)
+            for state in events:
+                clips, frames, written = clips + 1, frames + state.frames, written + state.size
+                subjects.add(state.key.rsplit("/", 1)[0])
+                progress.update(bar, completed=state.done)
+                if not console.is_terminal and state.done * 10 // state.total > (state.done - 1) * 10 // state.total:
+                    console.print(f"{state.done} of {state.total} clips", markup=False)
+    except KeyboardInterrupt:
+        events.close()
+        console.print(f"interrupted: {state.done} of {state.total} clips are kept; the same command goes on from there", markup=False)
+        raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if clips:
+        seconds = time.monotonic() - began
+        typer.echo(
+            f"wrote {_count(clips, 'clip')} of {_count(len(subjects), 'subject')}: {frames} frames, {written / 1e6:.0f} MB, {seconds:.0f} s"
+            + (f"; {_count(before_now, 'clip')} finished before" if before_now else "")
+        )
+    else:
+        typer.echo(f"nothing was missing: {state.total} clips are there")
+    typer.echo(f"next: merbench data set synthetic {shlex.quote(str(folder))}")
+    scheme = "megc3-mini" if size == "mini" else "megc3"
+    typer.echo(f"then: merbench bench frl_dgt --source synthetic --scheme {scheme}")
+
+
+def _parts(on: str | None) -> tuple[str, ...]:
+    """Return what is named, in the order of writing."""
+    from merbench.data.manifest import COMPOSITES
+    from merbench.data.synthetic.script import PARTS
+    from merbench.registry import nearest
+
+    if on is None:
+        return PARTS
+    named: set[str] = set()
+    for word in on.replace("+", ",").split(","):
+        name = word.strip().lower()
+        if name not in PARTS and name not in COMPOSITES:
+            raise UserError(
+                f"there is no database '{word}' to render" if name else "a database's name is empty",
+                where=f"--on {on}",
+                remedy=nearest(name, (*PARTS, *COMPOSITES)) + "; write several with commas, as in 3db,casme3",
+            )
+        named.update(COMPOSITES.get(name, (name,)))
+    return tuple(part for part in PARTS if part in named)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _as_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
