@@ -72,7 +72,7 @@ class Batch(TypedDict, total=False):
     frames: Tensor
     """(B, T, C, H, W), in [0, 1]: from onset to offset, evenly spaced; where a frame is missing, the nearest stands for it."""
     times: Tensor
-    """(B, T): places of ``frames`` in the clip, 0 at the onset, 1 at the offset."""
+    """(B, T): places of ``frames`` in the clip, 0 at the onset, 1 at the apex, more than 1 after it."""
     landmarks: Tensor
     """(B, 68, 2): x, y on the onset, in pixels of the frame grid (of the flow grid for a method without frames), pixel centres at whole
     numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class FoldResult:
         curve: losses by stage and part, one mean an epoch.
         weights: SHA-256 of the trained weights.
         environment: engine, device type and versions.
+        measures: what else the method tells of its held-out clips, by name, one number a clip.
     """
 
     subject: str
@@ -47,6 +48,7 @@ class FoldResult:
     curve: Mapping[str, Mapping[str, list[float]]]
     weights: str
     environment: Mapping[str, str]
+    measures: Mapping[str, list[float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -90,6 +92,7 @@ def write_fold(path: Path, result: FoldResult) -> None:
         "weights": result.weights,
         "environment": dict(result.environment),
         "curve": result.curve,
+        **({"measures": dict(result.measures)} if result.measures else {}),
     }
     table = pa.table(columns).replace_schema_metadata({"merbench": json.dumps(about, sort_keys=True)})
     sink = pa.BufferOutputStream()
@@ -142,6 +145,7 @@ def read_fold(path: Path) -> FoldResult:
             curve=about["curve"],
             weights=about["weights"],
             environment=about["environment"],
+            measures=about.get("measures", {}),
         )
     except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error

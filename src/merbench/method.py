@@ -120,6 +120,18 @@ class Method(LightningModule):
         """Return the parts of training, in order."""
         return (Stage("train"),)
 
+    def measures(self, batch: Batch) -> Outputs:  # noqa: ARG002  # for those who override it
+        """Return what else is worth knowing of held-out clips, each (B,): how well a learned displacement agrees with a reference, say.
+
+        Called once, after training, without gradients; what it returns stands in the fold files and, as medians, in the row. Nothing learns
+        from it.
+
+        Args:
+            batch: the held-out clips as `outputs` gets them, and for methods that read frames ``flow``, TV-L1 in pixels of the frame grid, and
+                of rendered clips ``truth``.
+        """
+        return {}
+
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a stage, whose numbers are all set; Adam unless the method says otherwise."""
         assert stage.lr is not None, "the engine fills a stage before it is used"

@@ -19,6 +19,7 @@ from merbench.data import faces
 from merbench.data.augment import mirror_some
 from merbench.data.flow import GREY, resized, resized_flow, strain
 from merbench.data.prepared import Prepared
+from merbench.displacement import median
 from merbench.errors import UserError
 from merbench.sample import Fold
 
@@ -75,7 +76,7 @@ def training_clips(everything: Batch, fold: Fold) -> Batch:
 def held_out_clips(everything: Batch, fold: Fold) -> Batch:
     """Return the held-out subject's clips, in listed order, without ``label``: there is nothing to look at."""
     batch = _single(_take(everything, torch.tensor(fold.test)))
-    del batch["label"]
+    batch.pop("label", None)
     return batch
 
 
@@ -174,7 +175,7 @@ def _flow(prepared: Prepared, wanted: Flow) -> Tensor:
         blocks.append(torch.from_numpy(np.concatenate(parts, axis=1)))
     flow = torch.cat(blocks)
     if wanted.stabilisation == "median":
-        return _centred(flow)
+        return torch.cat([flow[:, :2] - median(flow[:, :2]), flow[:, 2:]], dim=1)
     if wanted.stabilisation == "nose":
         bridge = torch.cat([torch.from_numpy(block)[:, 27:31] for block in prepared.blocks("landmarks")])  # what no expression moves much
         return _still_at(flow, (bridge + 0.5) * (wanted.size / faces.SIZE) - 0.5)
@@ -232,16 +233,6 @@ def _refuse(prepared: Prepared, inputs: Inputs) -> None:
             where=f"--on {prepared.on}, data.source={prepared.source}",
             remedy=f"{frames}, or another method (merbench methods)" if prepared.units == "relative" else "ask for a smaller size",
         )
-
-
-def _centred(flow: Tensor) -> Tensor:
-    """Subtract from u and v of each clip their median over the grid: what moves everywhere is the head."""
-    motion = flow[:, :2]
-    flat = motion.flatten(2).sort(dim=-1).values
-    middle = flat.shape[-1] // 2
-    lower = flat[..., (flat.shape[-1] - 1) // 2]
-    median = (lower + flat[..., middle]) / 2  # torch.median takes the lower of the two middle values, the field takes their mean
-    return torch.cat([motion - median[..., None, None], flow[:, 2:]], dim=1)
 
 
 def _take(batch: Batch, positions: Tensor) -> Batch:

@@ -32,7 +32,7 @@ class Footage:
         clip: with the frame numbers that are used.
         onset, apex: the two frames that methods compare.
         sequence: `SEQUENCE` frames from onset to offset; where one is missing, the nearest that is there.
-        times: their places in the clip, 0 at the onset and 1 at the offset.
+        times: their places in the clip, 0 at the onset and 1 at the apex.
     """
 
     clip: Clip
@@ -69,7 +69,7 @@ def footage(clip: Clip, folder: Path) -> Footage:
         clip = replace(clip, apex=apex, flags=(*clip.flags, "apex: middle frame"))
     assert clip.apex is not None
     chosen = tuple(nearest(there, number) for number in sequence(onset, offset))
-    span = max(offset - onset, 1)
+    span = max(clip.apex - onset, 1)
     times = tuple((number - onset) / span for number in chosen)
     return Footage(clip, there[onset], there[clip.apex], tuple(there[number] for number in chosen), times)
 

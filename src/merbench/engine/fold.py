@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from merbench import streams
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import LosoDataModule, held_out_clips, steps_per_epoch, to_device, training_clips
+from merbench.data.datamodule import LosoDataModule, held_out_clips, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
@@ -48,6 +48,11 @@ def build(request: Request, classes: int) -> Method:
     return METHODS[request.method](classes, **arguments)
 
 
+def references_of(method: Method, prepared: Prepared) -> Batch:
+    """Return what a method's held-out clips are measured by; empty where it measures nothing."""
+    return {} if type(method).measures is Method.measures else references(prepared, method.inputs)
+
+
 def train(
     request: Request,
     prepared: Prepared,
@@ -58,6 +63,7 @@ def train(
     device: torch.device,
     environment: dict[str, str],
     tick: Tick = lambda _: None,
+    known: Batch | None = None,
 ) -> tuple[FoldResult, Cost, Method]:
     """Train one fold and return what it leaves, what it cost and the trained method.
 
@@ -73,6 +79,7 @@ def train(
         device: CPU or one GPU.
         environment: recorded in the fold file.
         tick: told how far it is.
+        known: what held-out clips are measured by beside their scores, from ``datamodule.references``.
 
     Raises:
         FoldError: a loss or a probability is not finite, or predicting changes the method.
@@ -96,6 +103,7 @@ def train(
                 recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
                 _trainer(stage, device, recorder).fit(method, datamodule=module)
+        measures = _measures(method, recorder.held_out, known or {}, fold, device)
         tick(1.0)
     result = FoldResult(
         subject=fold.subject,
@@ -108,6 +116,7 @@ def train(
         curve=recorder.curve,
         weights=weights_digest(method),
         environment=environment,
+        measures=measures,
     )
     return result, Cost(time.perf_counter() - begun, _peak_mib(device)), method
 
@@ -185,6 +194,24 @@ def weights_digest(method: Method) -> str:
     for name, value in method.state_dict().items():
         add(name, value)
     return whole.hexdigest()
+
+
+def _measures(method: Method, held_out: Batch, known: Batch, fold: Fold, device: torch.device) -> dict[str, list[float]]:
+    """Return what a method tells of its held-out clips beside their probabilities, one number a clip.
+
+    Raises:
+        FoldError: a measure has not one number for each clip.
+    """
+    if type(method).measures is Method.measures:
+        return {}
+    beside = to_device(held_out_clips(known, fold), device) if known else {}
+    method.eval()
+    with torch.no_grad(), _isolated(streams.key_of("measures")):
+        found = method.measures({**held_out, **beside})
+    wrong = [name for name, values in found.items() if values.shape != (len(fold.test),)]
+    if wrong:
+        raise FoldError(f"the measures {', '.join(wrong)} have not one number for each of {len(fold.test)} clips")
+    return {name: [float(value) for value in values.cpu()] for name, values in found.items()}
 
 
 def _versions(method: Method) -> dict[str, tuple[int, int]]:

@@ -219,7 +219,8 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
     methods.load(job.method, job.source)
     prepared = store.load(*job.prepared)
     folds = protocol.loso(prepared.clips)
-    everything = serve(prepared, fold.build(job.request, len(prepared.classes)).inputs)
+    method = fold.build(job.request, len(prepared.classes))
+    everything, known = serve(prepared, method.inputs), fold.references_of(method, prepared)
     device = torch.device(device_name)
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
     while True:
@@ -238,7 +239,7 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
         event: Event
         try:
             result, cost, _ = fold.train(
-                job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick
+                job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known
             )
             event = Finished(task, result, cost)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on

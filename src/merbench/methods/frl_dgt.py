@@ -1,0 +1,295 @@
+"""FRL-DGT: feature representation learning with adaptive displacement generation and transformer fusion.
+
+Zhai, Zhao, Long, Xu, He and Zhao, CVPR 2023, arXiv 2304.04420. What the abstract says is the paper's: onset and apex frames, a convolutional
+displacement generation module (DGM) trained by self-supervision and by the recognition loss, regions of action units cut from the
+displacement, and three transformer modules (local fusion and global fusion over the regions, full-face fusion), with a fusion layer before
+attention. Every number is ours, and an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from merbench.batch import Batch, Frame, Inputs
+from merbench.displacement import agreement, crop, even, median, roughness, ssim, warp
+from merbench.layers import KeyedDropout, KeyedUniform
+from merbench.method import METHODS, Card, Method, Outputs, Stage
+
+CANONICAL = 224
+"""Displacements are handed on in pixels of the aligned face, whatever size they are computed at."""
+
+REGIONS: tuple[tuple[int, ...], ...] = (
+    (21,), (22,),  # inner brows: AU 1, 4
+    (18,), (25,),  # outer brows: AU 2, 4
+    (36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47),  # eyes: AU 5, 7
+    (41, 48), (46, 54),  # cheeks: AU 6
+    (33,),  # wings of the nose: AU 9, 10
+    (48,), (54,),  # corners of the mouth: AU 12, 14, 15, 20
+    (57, 8),  # chin: AU 17, 23, 24, 26
+)  # fmt: skip
+"""Each region's centre is the mean of these landmarks (numbered from 0)."""
+
+
+@METHODS.add("frl_dgt")
+class FRLDGT(Method):
+    """Displacement of onset and apex, regions of action units, and three transformers that fuse them.
+
+    Args:
+        classes: number of classes.
+        size: height and width of the frames, pixels.
+        widths: channels of the DGM's levels; each level has half the size of the one before.
+        reach: largest displacement the DGM can give, in pixels of the 224-pixel face.
+        side: height and width of a region, in distances between the eyes.
+        dim: length of a token.
+        depth: layers of each transformer.
+        heads: of each layer.
+        dropout: before the last linear layer.
+        smoothing: of the labels.
+        self_supervised: weight of the DGM's own loss beside the recognition loss.
+        smooth: weight of the displacement's roughness within the DGM's own loss.
+        warm_up: epochs in which the DGM alone is trained, on random pairs of frames of the training clips.
+        near: in training, half of the apex frames are replaced by another frame at most so far from the apex, in spans from onset to apex.
+        steady: the median displacement of each clip is subtracted before regions are cut: what moves everywhere is the head.
+    """
+
+    card = Card(
+        title="Feature Representation Learning with Adaptive Displacement Generation and Transformer Fusion for Micro-Expression Recognition",
+        year=2023,
+        paper="arXiv 2304.04420, doi 10.1109/CVPR52729.2023.02115",
+        network="reconstruction",
+        training="reconstruction",
+        departures=(
+            "There is no public code and only the abstract could be read: layers, widths, regions, tokens, losses and optimiser are ours.",
+            "The DGM is a U-Net over both frames; its self-supervision warps the apex back onto the onset (L1 and SSIM, edge-aware smoothness).",
+            "Fusion before attention is read as a learned linear mixing of the tokens ahead of self-attention, within its residual branch.",
+            "Twelve square regions around landmarks of the onset, cut from the displacement; their size follows the distance between the eyes.",
+            "The clip's median displacement is subtracted as head motion before regions are cut; the paper is not known to do so.",
+        ),
+    )
+
+    def __init__(
+        self,
+        classes: int,
+        size: int = 112,
+        widths: tuple[int, ...] = (32, 64, 128, 128),
+        reach: float = 16.0,
+        side: float = 0.55,
+        dim: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        dropout: float = 0.3,
+        smoothing: float = 0.1,
+        self_supervised: float = 1.0,
+        smooth: float = 0.1,
+        warm_up: int = 15,
+        near: float = 0.2,
+        steady: bool = True,
+    ) -> None:
+        super().__init__(classes)
+        self.inputs = Inputs(frame=Frame(size, colour=True, sequence=True), landmarks=True)
+        self.size, self.side, self.near, self.steady = size, side, near, steady
+        self.smoothing, self.self_supervised, self.smooth, self.warm_up = smoothing, self_supervised, smooth, warm_up
+        self.displace = DGM(widths, reach * size / CANONICAL)
+        self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
+        self.local = LocalFusion(len(REGIONS), dim, depth, heads)
+        self.globe = GlobalFusion(len(REGIONS), dim, depth, heads)
+        self.face = FullFaceFusion(len(REGIONS), dim, depth, heads)
+        self.head = nn.Sequential(nn.LayerNorm(dim), KeyedDropout(dropout), nn.Linear(dim, classes))
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the warm-up of the DGM on random pairs of frames, and recognition."""
+        recognition = Stage("recognition")
+        if not self.warm_up:
+            return (recognition,)
+        return (Stage("warm-up", epochs=self.warm_up, outputs=self.warm_up_outputs, loss=self.warm_up_loss), recognition)
+
+    def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return AdamW."""
+        assert stage.lr is not None
+        assert stage.weight_decay is not None
+        return torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay)
+
+    def warm_up_outputs(self, batch: Batch) -> Outputs:
+        """Return the displacement between two random frames of each clip, the earlier first."""
+        count = batch["frames"].shape[1]
+        drawn = self.pairs(batch["times"])
+        first, second = drawn.argsort(dim=1)[:, :2].sort(dim=1).values.unbind(1)  # two different places of (B, T)
+        assert count > 1
+        before, after = _pick(batch["frames"], first), _pick(batch["frames"], second)
+        return {"before": before, "after": after, "displacement": self.displace(before, after)}
+
+    def warm_up_loss(self, outputs: Outputs, _batch: Batch) -> Outputs:
+        """Return the DGM's own loss."""
+        return self._self_supervision(outputs)
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """Return ``logits`` (B, classes) and ``displacement`` (B, 2, size, size), pixels of the frame grid, with the frames it is between."""
+        before, after = batch["onset"], self._near_apex(batch) if self.training else batch["apex"]
+        displacement = self.displace(before, after)
+        motion = displacement * (CANONICAL / self.size)
+        if self.steady:
+            motion = motion - median(motion)
+        regions = self._regions(motion, batch["landmarks"])
+        fused = self.face(motion, self.globe(self.local(regions)))
+        return {"logits": self.head(fused), "before": before, "after": after, "displacement": displacement}
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return cross-entropy with smoothed labels, and the DGM's own loss beside it."""
+        own = self._self_supervision(outputs)
+        recognition = functional.cross_entropy(outputs["logits"], batch["label"], label_smoothing=self.smoothing)
+        return {**own, "recognition": recognition, "total": recognition + self.self_supervised * own["total"]}
+
+    def measures(self, batch: Batch) -> Outputs:
+        """Return how the held-out clips' displacement agrees with TV-L1 flow and, on rendered clips, with the truth."""
+        displacement, scale = self.outputs(batch)["displacement"], CANONICAL / self.size
+        found = {"correlation with TV-L1": agreement(displacement, batch["flow"])[2]}
+        if "truth" in batch:
+            error, nothing, correlation = agreement(displacement, batch["truth"])
+            found["correlation with the truth"] = correlation
+            found["endpoint error, 224-pixel face"], found["endpoint error of zero flow"] = error * scale, nothing * scale
+        return found
+
+    def _regions(self, motion: Tensor, landmarks: Tensor) -> Tensor:
+        """Return the motion of the regions of action units, (B, R, 2, 28, 28)."""
+        centres = torch.stack([landmarks[:, list(region)].mean(dim=1) for region in REGIONS], dim=1)
+        eyes = landmarks[:, 36:42].mean(dim=1) - landmarks[:, 42:48].mean(dim=1)
+        return crop(motion, centres, self.side * eyes.square().sum(dim=1).sqrt(), size=28)
+
+    def _near_apex(self, batch: Batch) -> Tensor:
+        """Return the apex, or for half of the clips another frame near it (B, C, H, W)."""
+        distance = (batch["times"] - 1).abs()
+        draws = self.swaps(batch["times"])
+        chosen = torch.where(distance <= self.near, draws, draws - 2).argmax(dim=1)  # one of the near frames; any, where none is near
+        allowed = (distance.gather(1, chosen[:, None])[:, 0] <= self.near) & (draws[:, 0] < 0.5)
+        return torch.where(allowed[:, None, None, None], _pick(batch["frames"], chosen), batch["apex"])
+
+    def _self_supervision(self, outputs: Outputs) -> Outputs:
+        """Return the photometric loss of the apex warped back onto the onset, and the displacement's roughness."""
+        before, after, displacement = even(outputs["before"]), even(outputs["after"]), outputs["displacement"]
+        warped = warp(after, displacement)
+        photometric = 0.15 * (before - warped).abs().mean() + 0.85 * (1 - ssim(before, warped)).mean() / 2
+        rough = roughness(displacement * (CANONICAL / self.size), before)
+        return {"photometric": photometric, "rough": rough, "total": photometric + self.smooth * rough}
+
+
+class DGM(nn.Module):
+    """Displacement generation module: a U-Net from two frames to the displacement between them.
+
+    Args:
+        widths: channels of the levels.
+        reach: largest displacement, pixels of the frame grid.
+    """
+
+    def __init__(self, widths: tuple[int, ...], reach: float) -> None:
+        super().__init__()
+        self.reach = reach
+        ins = (6, *widths[:-1])
+        self.down = nn.ModuleList(_block(i, o, stride=1 if level == 0 else 2) for level, (i, o) in enumerate(zip(ins, widths, strict=True)))
+        self.up = nn.ModuleList(_block(deep + fine, fine) for fine, deep in zip(widths[-2::-1], widths[:0:-1], strict=True))
+        self.last = nn.Conv2d(widths[0], 2, 3, padding=1)
+        nn.init.normal_(self.last.weight, std=1e-3)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return (B, 2, H, W): what is at x in ``before`` is at x + displacement in ``after`` (B, 3, H, W each, in [0, 1])."""
+        before, after = even(before), even(after)
+        x = torch.cat([before, 4 * (after - before)], dim=1)  # both frames, turned so that their small difference is not lost
+        levels = []
+        for block in self.down:
+            x = block(x)
+            levels.append(x)
+        for block, fine in zip(self.up, levels[-2::-1], strict=True):
+            x = functional.interpolate(x, size=fine.shape[-2:], mode="bilinear")
+            x = block(torch.cat([x, fine], dim=1))
+        return self.reach * torch.tanh(self.last(x))
+
+
+def _block(ins: int, outs: int, stride: int = 1) -> nn.Sequential:
+    """Return two 3 x 3 convolutions with group normalisation."""
+    groups = next(count for count in (8, 4, 2, 1) if outs % count == 0)
+    return nn.Sequential(
+        nn.Conv2d(ins, outs, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(groups, outs),
+        nn.ReLU(),
+        nn.Conv2d(outs, outs, 3, padding=1, bias=False),
+        nn.GroupNorm(groups, outs),
+        nn.ReLU(),
+    )
+
+
+class FusionLayer(nn.Module):
+    """Transformer layer with fusion before attention ("Fu-B-Attn"): tokens are mixed linearly, then attend, then pass a perceptron."""
+
+    def __init__(self, tokens: int, dim: int, heads: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.eye(tokens))  # at first each token is itself
+        self.before, self.after = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attend = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.think = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, tokens, dim)."""
+        fused = self.before(self.mix @ x)
+        x = x + self.attend(fused, fused, fused, need_weights=True)[0]  # with weights: the path that many folds at once can take
+        return x + self.think(self.after(x))
+
+
+class LocalFusion(nn.Module):
+    """Within a region: 16 patches of 7 x 7 attend to each other and become one vector; weights are shared between regions."""
+
+    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(2, dim, 7, stride=7)
+        self.position = nn.Parameter(0.02 * torch.randn(16, dim))
+        self.region = nn.Parameter(0.02 * torch.randn(regions, 1, dim))
+        self.layers = nn.Sequential(*(FusionLayer(16, dim, heads) for _ in range(depth)))
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """Return (B, R, dim) from (B, R, 2, 28, 28)."""
+        batch, count = regions.shape[:2]
+        tokens = self.embed(regions.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B R, 16, dim)
+        tokens = tokens.unflatten(0, (batch, count)) + self.position + self.region
+        return self.layers(tokens.flatten(0, 1)).mean(dim=1).unflatten(0, (batch, count))
+
+
+class GlobalFusion(nn.Module):
+    """Between regions: one token each."""
+
+    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(FusionLayer(regions, dim, heads) for _ in range(depth)))
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """Return (B, R, dim) from (B, R, dim)."""
+        out: Tensor = self.layers(regions)
+        return out
+
+
+class FullFaceFusion(nn.Module):
+    """The whole displacement in 49 patches, the regions' tokens and a class token: what the class token has gathered is read."""
+
+    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(2, dim, 8, stride=8)
+        self.position = nn.Parameter(0.02 * torch.randn(49, dim))
+        self.token = nn.Parameter(0.02 * torch.randn(1, dim))
+        self.layers = nn.Sequential(*(FusionLayer(1 + regions + 49, dim, heads) for _ in range(depth)))
+
+    def forward(self, motion: Tensor, regions: Tensor) -> Tensor:
+        """Return (B, dim) from (B, 2, H, W) and (B, R, dim)."""
+        small = functional.interpolate(motion, size=(56, 56), mode="bilinear", antialias=True)
+        patches = self.embed(small).flatten(2).transpose(1, 2) + self.position
+        token = self.token.expand(len(motion), 1, -1)
+        out: Tensor = self.layers(torch.cat([token, regions, patches], dim=1))
+        return out[:, 0]
+
+
+def _pick(frames: Tensor, places: Tensor) -> Tensor:
+    """Return one frame of each clip, (B, C, H, W), from (B, T, C, H, W) and (B,)."""
+    index = places[:, None, None, None, None].expand(-1, 1, *frames.shape[2:])
+    return frames.gather(1, index)[:, 0]
