@@ -16,9 +16,6 @@ CAMERAS = {
 }
 """Image sizes as delivered; between the eyes' centres so many pixels that a face is as large as its owners say (CASME II: 280 x 340)."""
 
-ROOTS = {"smic": "smic", "casme2": "casme2", "samm": "samm", "casme3": "casme3", "macro": "casme3"}
-"""The folder of each part; the marker that tells a rendered database lies in it."""
-
 JPEG_QUALITY = 95
 
 

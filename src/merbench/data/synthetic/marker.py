@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merbench.data.synthetic.layouts import ROOTS
 from merbench.errors import UserError
 
 NAME = "synthetic.json"
+ROOTS = {"smic": "smic", "casme2": "casme2", "samm": "samm", "casme3": "casme3", "macro": "casme3"}
+"""The folder of each part, in which its marker lies."""
 RENDERER = 1
 """Version of script, renderer and layouts together; raised when the same seed gives other files."""
 
