@@ -45,9 +45,9 @@ def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 def heading(row: Row) -> str:
     """Return ``smic+casme2, published flow, megc3, loso: 309 clips, 40 subjects (partial composite)``."""
-    marks = [mark for mark in row.marks if mark != "published flow"]
-    tail = f" ({', '.join(marks)})" if marks else ""
     source = row.source.replace("-", " ")
+    marks = [mark for mark in row.marks if mark != source]
+    tail = f" ({', '.join(marks)})" if marks else ""
     return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects, data {row.data[:6]}{tail}"
 
 

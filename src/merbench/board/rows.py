@@ -20,7 +20,7 @@ from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
 from merbench.scores import READINGS, Reading
 
-FORMAT = 2
+FORMAT = 3
 """Of summary.json; raised when a row is computed in another way."""
 
 
@@ -60,6 +60,8 @@ class Row:
         missing: fold files that the seeds begun so far lack; all of the first where none is begun.
         readings: by name; the oracles are absent where only the last epoch was recorded.
         averages: of the ``last`` reading, the five that papers call UF1.
+        measures: what else the method tells of held-out clips, medians over clips and seeds.
+        assumed: what was assumed about clips, such as an apex in the middle, and about how many.
     """
 
     key: str
@@ -85,6 +87,8 @@ class Row:
     classes: tuple[str, ...] = ()
     readings: dict[str, Score] = field(default_factory=dict)
     averages: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    assumed: str = ""
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
@@ -159,7 +163,7 @@ def _compute(run: Run) -> Row:
         preset=request.preset,
         annotations=provenance.data["annotations"],
         data=provenance.data["fingerprint"],
-        marks=_marks(request.data.on, request.data.source, request.preset),
+        marks=_marks(request.data.on, request.data.source, request.scheme, request.preset),
         clips=provenance.clips,
         subjects=len(provenance.folds),
         seeds=seeds,
@@ -172,13 +176,26 @@ def _compute(run: Run) -> Row:
         classes=tuple(provenance.classes),
         readings=readings,
         averages=averages,
+        measures=_medians([result for results in runs.values() for result in results]),
+        assumed=provenance.data.get("assumed", ""),
     )
 
 
-def _marks(on: str, source: str, preset: str) -> tuple[str, ...]:
+def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
+    """Return the median of each measure over all clips."""
+    values: dict[str, list[float]] = {}
+    for result in results:
+        for name, found in result.measures.items():
+            values.setdefault(name, []).extend(found)
+    return {name: float(np.median(found)) for name, found in values.items()}
+
+
+def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
     marks = []
-    if source == "published-flow":
-        marks.append("published flow")
+    if source != "frames":
+        marks.append(source.replace("-", " "))
+    if scheme.endswith("-mini"):
+        marks.append("few subjects")
     whole = manifest.COMPOSITES["3db"]
     databases = manifest.databases_of(on)
     if 1 < len(databases) < len(whole):

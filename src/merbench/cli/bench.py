@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from merbench.cli.progress import interrupt, watching
 from merbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,50 +26,95 @@ def bench(
         str | None,
         typer.Option(help="Databases: 3db, smic+casme2, ...; several runs with a comma. Left out: every database that is complete."),
     ] = None,
-    scheme: Annotated[str, typer.Option(help="Clips and classes.")] = "megc3",
-    preset: Annotated[Literal["full", "quick"], typer.Option(help="As published, or shortened for a first look.")] = "full",
+    scheme: Annotated[
+        str | None, typer.Option(help="Clips and classes: megc3, or megc3-mini for a first look. Left out: what the data are good for.")
+    ] = None,
+    preset: Annotated[
+        Literal["full", "quick"] | None, typer.Option(help="As published, or shortened for a first look. Left out: quick on megc3-mini.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds; more add to those that are there.")] = 1,
     workers: Annotated[str, typer.Option(help="Processes: a number, or auto for one per GPU, else per core.")] = "auto",
-    source: Annotated[str, typer.Option(help="Where the arrays come from.")] = "published-flow",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the arrays come from: frames, published-flow or synthetic. Left out: the first that is set up, else synthetic."
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
     from merbench import methods
-    from merbench.data import load, manifest, schemes
+    from merbench.data import load, schemes
 
     methods.check(method)
     count = _worker_count(workers)
-    load.check_source(source)
-    schemes.scheme(scheme)
-    named = (on if on is not None else load.complete(source, scheme)).split(",")
-    whole = [manifest.join(manifest.databases_of(each)) for each in named]
-    if len(set(whole)) < len(whole):
-        raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
+    source = source if source is not None else load.set_up()
+    if source is not None:
+        load.check_source(source)
+    if scheme is not None:
+        schemes.scheme(scheme)
+    if on is not None:
+        _databases(on)
+    if source is None or (source == load.SYNTHETIC and load.set_up() is None):
+        source = _render_mini(scheme, count)
+    scheme = scheme or load.scheme_for(source)
+    whole = _databases(on if on is not None else load.complete(source, scheme))
 
     from merbench.engine import run
     from merbench.engine import workers as processes
 
     processes.warm()
-    plans = [
-        run.plan(
-            method,
-            each,
-            source=source,
-            scheme=scheme,
-            preset=preset,
-            overrides=overrides or [],
-            seeds=seeds,
-            worker_count=count,
-            root=runs,
-        )
-        for each in whole
-    ]
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    with watching() as watch:
+        plans = [
+            run.plan(
+                method,
+                each,
+                source=source,
+                scheme=scheme,
+                preset=preset or ("quick" if scheme.endswith("-mini") else "full"),
+                overrides=overrides or [],
+                seeds=seeds,
+                worker_count=count,
+                root=runs,
+                watch=watch,
+            )
+            for each in whole
+        ]
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         codes = [_run(planned) for planned in plans]
     finally:
         signal.signal(signal.SIGTERM, before)
     raise typer.Exit(max(codes))
+
+
+def _databases(on: str) -> list[str]:
+    """Return the runs that ``--on`` asks for, each by its one name."""
+    from merbench.data import manifest
+
+    whole = [manifest.join(manifest.databases_of(each)) for each in on.split(",")]
+    if len(set(whole)) < len(whole):
+        raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
+    return whole
+
+
+def _render_mini(scheme: str | None, workers: int | None) -> str:
+    """Render the mini set into ``synthetic``, since nothing is set up, and return the source."""
+    from merbench.data import load
+    from merbench.data.manifest import DATABASES
+    from merbench.data.synthetic.write import write
+
+    if scheme not in (None, "megc3-mini"):
+        raise UserError(
+            f"no data are set up for {scheme}",
+            where="--scheme",
+            remedy="merbench data set casme2 PATH (docs/data.md), or merbench synth synthetic --size full, or leave --scheme out",
+        )
+    typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
+    with watching() as watch:
+        for state in write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers):
+            watch("rendering", state.done, state.total)
+    return load.SYNTHETIC
 
 
 def _run(planned: Plan) -> int:
@@ -151,7 +197,3 @@ def _worker_count(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 5) or not 1 <= int(text) <= 1024:
         raise UserError(f"'{text[:20]}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
     return int(text)
-
-
-def _as_interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

@@ -32,6 +32,8 @@ def show_row(row: Row, folder: Path) -> None:
     if oracles:
         console.print("oracle: the epoch was chosen on the held-out subjects; never ranked", style="dim", soft_wrap=True)
     console.print(_facts(row), style="dim", soft_wrap=True)
+    for line in _told(row):
+        console.print(_safe(line), style="dim", soft_wrap=True)
     console.print(f"kept in {_safe(str(folder))}; all rows: merbench leaderboard", style="dim", soft_wrap=True)
 
 
@@ -46,6 +48,13 @@ def _facts(row: Row) -> str:
     parameters = f"{row.parameters:,} parameters" if row.parameters else "no trained parameters"
     memory = f"{row.peak_mib:,.0f} MiB at most in a worker" if row.peak_mib else "memory unknown"
     return f"{seeds}, {epochs}, {parameters}, {duration(row.seconds)} a fold, {memory}"
+
+
+def _told(row: Row) -> list[str]:
+    """Return what the method measured on held-out clips, and what was assumed about clips."""
+    lines = [f"{name}: {value:.3f}" for name, value in row.measures.items()]
+    told = ["held-out clips, medians: " + ", ".join(lines)] if lines else []
+    return [*told, f"assumed: {row.assumed}"] if row.assumed else told
 
 
 def _safe(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.data.sources import casme2, published_flow, samm, smic
+from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.registry import nearest
 from merbench.sample import Clip
@@ -33,9 +33,6 @@ READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
 
 PLACES = (*READERS, published_flow.NAME, SYNTHETIC)
 """What ``merbench data set`` knows."""
-
-MARKER = "synthetic.json"
-"""Lies in every rendered database: its rows are synthetic wherever the folder goes."""
 
 
 def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
@@ -92,6 +89,12 @@ def set_up() -> str | None:
     return None
 
 
+def scheme_for(source: str) -> str:
+    """Return the scheme that a source is good for when none is asked for: ``megc3-mini`` for the mini rendering, else ``megc3``."""
+    sizes = {rendered_size(database) for database in READERS} if source == SYNTHETIC else set()
+    return "megc3-mini" if "mini" in sizes else "megc3"
+
+
 def place(source: str, database: str) -> Path | None:
     """Return the folder of a database's frames, real or rendered; None where none is set up.
 
@@ -100,18 +103,26 @@ def place(source: str, database: str) -> Path | None:
     """
     if source == FRAMES:
         return data_path(database)
-    rendered = (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database
-    return rendered if marked(rendered) else None
+    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if rendered_size(database) else None
 
 
 def marked(folder: Path) -> bool:
-    """Return whether a folder is a rendered database, finished, or lies in one."""
-    for path in (folder, *folder.absolute().parents[:3]):
-        try:
-            return bool(json.loads((path / MARKER).read_text(encoding="utf-8"))["finished"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return False
+    """Return whether a folder is a rendered database, or lies in one: its rows are synthetic wherever it goes.
+
+    Raises:
+        UserError: the mark is damaged.
+    """
+    return any(marker.read(path) is not None for path in (folder, *folder.absolute().parents[:4]))
+
+
+def rendered_size(database: str) -> str | None:
+    """Return ``mini`` or ``full`` where a rendered database is set up and whole; None where it is not.
+
+    Raises:
+        UserError: the settings, or the mark of the database, are damaged.
+    """
+    about = marker.read((data_path(SYNTHETIC) or Path(SYNTHETIC)) / database)
+    return str(about["size"]) if about is not None and about["finished"] else None
 
 
 def check_source(name: str) -> None:
@@ -148,7 +159,7 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
         raise _nothing_set_up(source, database, stored)
     if source == FRAMES and marked(path):
         raise UserError(
-            f"this {database} is rendered, not recorded: {MARKER} lies in it",
+            f"this {database} is rendered, not recorded: {marker.NAME} lies in it",
             where=path,
             remedy=f"merbench data set {SYNTHETIC} {path.parent}, then --source {SYNTHETIC}",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,6 +54,12 @@ class Prepared:
         for part in self.parts or (self,):
             array = part.arrays[name]
             yield from (np.array(array[begin : begin + size]) for begin in range(0, len(array), size))
+
+    @property
+    def assumed(self) -> str:
+        """Return what was assumed about clips, and about how many: ``apex: middle frame (46 clips)``."""
+        counts = Counter(flag for clip in self.clips for flag in clip.flags)
+        return ", ".join(f"{flag} ({count} clips)" for flag, count in sorted(counts.items()))
 
     @property
     def annotations(self) -> str:

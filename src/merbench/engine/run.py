@@ -109,7 +109,12 @@ def plan(
         folds=[fold.subject for fold in folds],
         clips=len(prepared.clips),
         classes=list(prepared.classes),
-        data={"annotations": prepared.annotations, "fingerprint": prepared.fingerprint, "units": prepared.units},
+        data={
+            "annotations": prepared.annotations,
+            "fingerprint": prepared.fingerprint,
+            "units": prepared.units,
+            **({"assumed": assumed} if (assumed := prepared.assumed) else {}),
+        },
         manifests=manifests(),
         results_versions=versions,
         method_file=loaded.source_hash,
