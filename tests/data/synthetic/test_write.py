@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
-import io
 import json
 import re
-import zipfile
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +16,14 @@ import pytest
 from numpy.typing import NDArray
 from openpyxl import load_workbook
 
-from merbench.data.synthetic import layouts, marker, sheets, write
+from merbench.data.synthetic import layouts, marker, write
 from merbench.data.synthetic.anatomy import Person
 from merbench.data.synthetic.performance import Performance
 from merbench.data.synthetic.render import Camera, Truth
 from merbench.data.synthetic.script import PARTS, Scene, scenes
 from merbench.data.synthetic.write import Written, write_scenes
 from merbench.errors import UserError
+from merbench.streams import key_of
 
 FEW = tuple(next(scene for scene in scenes("mini", 0) if scene.part == part) for part in PARTS)
 """One clip of each part."""
@@ -116,40 +117,6 @@ def test_the_sheets_say_what_was_written(tmp_path: Path, cheap: Cheap) -> None:
     assert found[2][3:6] == (macro.onset, macro.apex, macro.offset)
 
 
-def test_casme3_has_its_own_words_for_two_emotions(tmp_path: Path) -> None:
-    script = [scene for scene in scenes("full", 0) if scene.part == "casme3"]
-    rows = list(load_workbook(io.BytesIO(sheets.books(script, lambda _: ("12",))["casme3"][1]()))["label"].iter_rows(values_only=True))
-    assert len(rows) == 861
-    assert {row[7] for row in rows[1:]} == {"disgust", "surprise", "others", "fear", "anger", "sad", "happy"}
-    assert len({row[:3] for row in rows[1:]}) == 860
-
-
-def test_a_workbook_holds_no_date_of_today() -> None:
-    made = sheets.books(FEW, lambda _: ("4", "L14"))["casme2"][1]()
-    with zipfile.ZipFile(io.BytesIO(made)) as book:
-        assert {info.date_time for info in book.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        dates = re.findall(rb"\d{4}-\d\d-\d\dT[\d:.]+Z", book.read("docProps/core.xml"))
-    assert dates == [b"2014-05-08T00:00:00Z"] * 2
-
-
-@pytest.mark.parametrize(
-    ("units", "name"),
-    [
-        (("6", "12"), "I"),
-        (("L12",), "I"),
-        (("1", "2", "5"), "II"),
-        (("4", "7"), "III"),
-        (("4", "9"), "IV"),
-        (("15", "17"), "V"),
-        (("1", "4"), "V"),
-        (("1", "2", "4", "20"), "VI"),
-        (("R14",), "VII"),
-    ],
-)
-def test_objective_classes(units: tuple[str, ...], name: str) -> None:
-    assert sheets.objective_class(units) == name
-
-
 def test_two_workers_write_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     """With the real renderer, on a short clip of the two databases that are quickest to paint."""
     shortest = sorted(scenes("mini", 0), key=lambda scene: len(scene.needed(False)))
@@ -187,6 +154,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, cheap: Cheap, stop: 
     about = marker.read(tmp_path / "stopped" / "smic")
     assert about is not None
     assert not about["finished"]
+    for scene in FEW:
+        folder = tmp_path / "stopped" / layouts.folder(scene)
+        assert not folder.exists() or len(list(folder.iterdir())) == len(scene.needed(False)), "half a clip has its name"
     for half in [*(tmp_path / "stopped").rglob(".*.unfinished")]:  # a kill leaves a frame cut off
         lacking = next(scene for scene in FEW if layouts.folder(scene).name == half.name[1:].removesuffix(".unfinished"))
         numbers = (n for n in lacking.needed(False) if not (half / layouts.file_name(lacking, n)).exists())
@@ -210,6 +180,36 @@ def test_what_is_there_is_left_alone_and_what_is_gone_comes_back(tmp_path: Path,
     assert (states[0].done, states[-1].done) == (3, 5)
     assert len(cheap.rendered) == 1
     assert tree(tmp_path) == before
+    (tmp_path / "casme2/CASME2-coding-20140508.xlsx").unlink()
+    run(tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_the_truth_of_an_earlier_rendering_does_not_finish_a_clip(tmp_path: Path, cheap: Cheap) -> None:
+    """Somebody deletes the folder of a database, not its truth, and renders other people."""
+    run(tmp_path, databases=("smic",))
+    shutil.rmtree(tmp_path / "smic")
+    cheap.stop_after = len(cheap.rendered) + 3
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, databases=("smic",), seed=1)
+    assert not (tmp_path / layouts.truth(FEW[0])).exists()
+
+
+def test_truth_is_of_the_frame_that_readers_take_as_apex(tmp_path: Path, cheap: Cheap) -> None:
+    run(tmp_path)
+    for scene in FEW:
+        about = np.load(tmp_path / layouts.truth(scene))
+        shift = about["displacement"][0, 0, 0] - key_of("synthetic", 0, scene.clip.key) % 97
+        assert shift == scene.named_apex - scene.onset
+    assert FEW[0].named_apex != FEW[0].apex
+
+
+@pytest.mark.parametrize(
+    ("part", "digits", "name"), [("smic", 6, "image034208.bmp"), ("samm", 5, "006_34208.jpg"), ("casme3", 1, "34208.jpg")]
+)
+def test_numbers_are_padded_as_in_each_database(part: str, digits: int, name: str) -> None:
+    scene = next(scene for scene in FEW if scene.part == part)
+    assert layouts.file_name(dataclasses.replace(scene, digits=digits), 34208) == name
 
 
 def test_all_frames_are_added_to_a_sparse_clip(tmp_path: Path, cheap: Cheap) -> None:
