@@ -106,21 +106,21 @@ def person(key: int) -> Person:
     )
     return Person(
         key=key,
-        width=near(1.0, 0.032),
-        jaw=near(0.03 if masculine else -0.03, 0.035),
-        chin=near(1.02 if masculine else 0.99, 0.03),
+        width=near(1.0, 0.04),
+        jaw=near(0.03 if masculine else -0.03, 0.045),
+        chin=near(1.02 if masculine else 0.99, 0.045),
         skull=near(1.0, 0.04),
-        brow_lift=near(0.0, 1.7),
+        brow_lift=near(0.0, 2.0),
         brow_tilt=near(0.0, 0.05),
         brow_weight=near(1.15 if masculine else 0.8, 0.18),
         eye_width=near(1.0, 0.04),
         eye_open=near(1.05, 0.13),
         eye_tilt=near(-0.02, 0.045),
         crease=within(0.0, 1.0),
-        nose_length=near(1.0, 0.05),
-        nose_width=near(1.0, 0.075),
+        nose_length=near(1.0, 0.06),
+        nose_width=near(1.0, 0.09),
         nose_height=near(1.0, 0.13),
-        mouth_width=near(1.0, 0.06),
+        mouth_width=near(1.0, 0.075),
         mouth_drop=near(0.0, 1.6),
         lip_upper=near(1.0, 0.18),
         lip_lower=near(1.0, 0.16),
@@ -138,9 +138,9 @@ def person(key: int) -> Person:
         hairline=near(0.0, 4.0),
         parting=within(-1.0, 1.0),
         iris=float(np.clip(rng.beta(0.8, 1.4) * (1.1 - 1.2 * skin), 0, 1)),
-        light_side=near(0.0, 0.33),
+        light_side=near(0.0, 0.42),
         light_height=within(0.35, 0.8),
-        light_hard=within(0.35, 0.75),
+        light_hard=within(0.5, 0.9),
         cloth_hue=within(0.0, 1.0),
         cloth_value=within(0.08, 0.75),
         backdrop=within(0.3, 0.82),
@@ -167,6 +167,12 @@ def _mean_face() -> NDArray[np.float64]:
     inner = np.stack([np.array(_MEAN_X.split(), dtype=float), np.array(_MEAN_Y.split(), dtype=float)], axis=1)
     right, left = inner[19:25].mean(0), inner[25:31].mean(0)
     inner = (inner - (right + left) / 2) * (2 * EYES / (left[0] - right[0]))
+    inner[[0, 9]] += [(2.5, -2.5), (-2.5, -2.5)]  # as dlib sees them on these faces
+    inner[[1, 8]] += [(2.0, -1.5), (-2.0, -1.5)]
+    inner[[4, 5]] += [(-1.0, -0.5), (1.0, -0.5)]
+    inner[:5] += (2.0, -2.0)
+    inner[5:10] += (-2.0, -2.0)
+    inner[[14, 18]] += [(2.4, 2.6), (-2.4, 2.6)]
     jaw = np.array(_JAW, dtype=float)
     return np.concatenate([jaw, jaw[-2::-1] * (-1, 1), inner])
 
@@ -214,4 +220,4 @@ def depth(actor: Person, x: Floats, y: Floats) -> Floats:
     out = 52 * np.sqrt(np.clip(edge, 0, None)) - 38
     out = out + 20 * actor.nose_height * np.exp(-(((x - nose[0]) / 11) ** 2) - ((y - nose[1] + 6) / 19) ** 2)
     fade = np.clip(edge * 4, 0, 1)
-    return (out * fade).astype(np.float32)
+    return np.asarray(out * fade, dtype=np.float32)

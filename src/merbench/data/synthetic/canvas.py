@@ -36,20 +36,20 @@ class Canvas:
     def texels(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """Return points (n, 2) in OpenCV's fixed point."""
         flat = (np.asarray(points, dtype=np.float64) - (self.left, self.top)) * self.scale
-        return np.round(flat * 2**SHIFT).astype(np.int32)
+        return np.asarray(np.round(flat * 2**SHIFT), dtype=np.int32)
 
     def filled(self, points: NDArray[np.floating], soft: float = 0.0) -> Floats:
         """Return the inside of a closed outline as coverage (height, width) in [0, 1]; ``soft`` blurs its edge, units."""
         mask = np.zeros((self.height, self.width), np.uint8)
         cv2.fillPoly(mask, [self.texels(points)], 255, cv2.LINE_AA, SHIFT)
-        cover = mask.astype(np.float32) / 255
+        cover = coverage(mask)
         return self.blurred(cover, soft) if soft > 0 else cover
 
     def stroked(self, points: NDArray[np.floating], wide: float, soft: float = 0.0) -> Floats:
         """Return an open line as coverage (height, width) in [0, 1]; ``wide`` and ``soft`` in units."""
         mask = np.zeros((self.height, self.width), np.uint8)
         cv2.polylines(mask, [self.texels(points)], False, 255, max(1, round(wide * self.scale)), cv2.LINE_AA, SHIFT)
-        cover = mask.astype(np.float32) / 255
+        cover = coverage(mask)
         return self.blurred(cover, soft) if soft > 0 else cover
 
     def blurred(self, image: Floats, sigma: float) -> Floats:
@@ -67,10 +67,10 @@ class Canvas:
         if turn == 0.0:
             across = np.exp(-0.5 * ((self.x - at[0]) / wide) ** 2)
             along = np.exp(-0.5 * ((self.y - at[1]) / high) ** 2)
-            return (across * along).astype(np.float32)
+            return np.asarray(across * along, dtype=np.float32)
         x, y = self.x - at[0], self.y - at[1]
         u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-        return np.exp(-0.5 * ((u / wide) ** 2 + (v / high) ** 2)).astype(np.float32)
+        return np.asarray(np.exp(-0.5 * ((u / wide) ** 2 + (v / high) ** 2)), dtype=np.float32)
 
     def noise(self, rng: np.random.Generator, size: float) -> Floats:
         """Return smooth noise of deviation about 1 whose spots are about ``size`` units wide."""
@@ -80,13 +80,21 @@ class Canvas:
         return np.asarray(fine * 1.3, dtype=np.float32)
 
 
+def coverage(mask: NDArray[np.uint8]) -> Floats:
+    """Return [0, 1] for 0 to 255."""
+    return np.asarray(mask / np.float32(255), dtype=np.float32)
+
+
+def by(x: float, y: float) -> NDArray[np.float64]:
+    """Return a shift, (2,), units."""
+    return np.array([x, y], dtype=np.float64)
+
+
 def curve(points: NDArray[np.floating], closed: bool = False, each: int = 8) -> NDArray[np.float64]:
     """Return a Catmull-Rom curve through points (n, 2), ``each`` points a span."""
     p = np.asarray(points, dtype=np.float64)
-    if closed:
-        p = np.concatenate([p[-1:], p, p[:2]])
-    else:
-        p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    ends = (p[-1:], p[:2]) if closed else (2 * p[:1] - p[1:2], 2 * p[-1:] - p[-2:-1])
+    p = np.concatenate([ends[0], p, ends[1]])
     t = np.linspace(0, 1, each, endpoint=False)[:, None, None]
     a, b, c, d = p[:-3], p[1:-2], p[2:-1], p[3:]
     spans = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)  # (each, n, 2)

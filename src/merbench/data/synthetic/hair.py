@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.data.synthetic.anatomy import Floats, Person, generator, landmarks
-from merbench.data.synthetic.canvas import SHIFT, Canvas, curve
+from merbench.data.synthetic.canvas import SHIFT, Canvas, by, coverage, curve
 from merbench.data.synthetic.features import hair_colour, mix
 from merbench.data.synthetic.relief import outline
 from merbench.data.synthetic.skin import linear, tone
@@ -50,7 +50,7 @@ def _body(actor: Person, sheet: Canvas, image: Floats, rng: np.random.Generator,
             [neck, 50],
         ]
     )
-    shade = 0.62 * np.clip(1 - 0.55 * (np.abs(sheet.x) / neck) ** 3, 0.25, 1) * (0.5 + 0.5 / (1 + np.exp(-(sheet.y - chin - 13) / 6)))
+    shade = 0.72 * np.clip(1 - 0.55 * (np.abs(sheet.x) / neck) ** 3, 0.25, 1) * (0.5 + 0.5 / (1 + np.exp(-(sheet.y - chin - 13) / 6)))
     texture = 1 + 0.03 * sheet.noise(rng, 3) + 0.02 * sheet.noise(rng, 1.2)
     mix(image, sheet.filled(column, 0.6), tone(actor)[None, None] * (shade * texture)[..., None])
     drop = rng.uniform(22, 46)
@@ -93,7 +93,7 @@ def in_front(actor: Person, sheet: Canvas, image: Floats) -> None:
         image *= (1 - 0.22 * scalp * (1 + 0.3 * sheet.noise(rng, 0.8)))[..., None].clip(0, 1)
         return
     wide = half * (1.2 if long else 1.07 if actor.hair != "tied" else 1.03)
-    low = 70.0 if long else 4.0
+    low = {"bob": 84.0, "long": 120.0}.get(actor.hair, 4.0)
     dome = np.linspace(0, 1, 9)[:, None] * np.pi / 2
     arc = np.concatenate([wide * np.cos(dome) ** 0.8, -22 + (top - rise + 22) * np.sin(dome) ** 0.95], axis=1)
     outer = [[wide, low], *arc.tolist()]
@@ -116,9 +116,9 @@ def in_front(actor: Person, sheet: Canvas, image: Floats) -> None:
         shadow = sheet.filled(curve(ring, closed=True), 5.0)
         image *= (1 - 0.4 * shadow)[..., None]
     else:
-        image *= (1 - 0.3 * sheet.filled(curve(ring, closed=True) + (0, 2.5), 2.5))[..., None]
+        image *= (1 - 0.3 * sheet.filled(curve(ring, closed=True) + by(0, 2.5), 2.5))[..., None]
     edge = curve(ring, closed=True)
-    ragged = generator(actor.key, "hairline").normal(0, 1.0, (len(edge), 2)) * (0.6, 1.6)
+    ragged = generator(actor.key, "hairline").normal(0, 0.5, (len(edge), 2)) * (0.6, 1.6)
     _hairy(actor, sheet, image, edge + ragged, flow, 1.0, 3600)
 
 
@@ -153,10 +153,10 @@ def _hairy(actor: Person, sheet: Canvas, image: Floats, area: NDArray[np.float64
     t = np.linspace(0, 1, 5)[:, None]
     for start, way, length, value in zip(starts, step, lengths, tones, strict=True):
         bend = np.array([-way[1], way[0]]) * rng.normal(0, 0.10)
-        path = start + length * (t * way + t**2 * (bend + (0, 0.12)))
+        path = start + length * (t * way + t**2 * (bend + by(0, 0.12)))
         cv2.polylines(strands, [sheet.texels(path)], False, int(value), 1, cv2.LINE_AA, SHIFT)
     gloss = sheet.bump((18 * np.sin(actor.light_side) * 3, -82 * actor.skull), 60, 14)
-    lit = strands.astype(np.float32) / 255
-    ragged = np.clip(sheet.blurred(inside.astype(np.float32) / 255, 1.6), 0, 1)
+    lit = coverage(strands)
+    ragged = np.clip(sheet.blurred(coverage(inside), 1.6), 0, 1)
     tint = colour * (0.55 + 1.15 * lit[..., None]) + (0.05 + 0.12 * colour.mean()) * (gloss * lit)[..., None]
     mix(image, np.clip(lit * 1.6, 0, 1) * np.clip(ragged * 2.2, 0, 1), tint)

@@ -22,9 +22,9 @@ _BUMPS: Mapping[int, tuple[Bump, ...]] = {
     1: (("brow_inner", 0, 0, -0.05, -1.0, 12, 9), ("brow_inner", 0, -17, 0.0, -0.55, 14, 12)),
     2: (("brow_outer", -4, 0, 0.05, -1.0, 14, 9), ("brow_outer", -6, -16, 0.0, -0.5, 15, 12)),
     4: (("brow_inner", 0, 1, -0.65, 0.8, 12, 9), ("brow_middle", 0, 1, -0.25, 0.6, 12, 8), ("nose_root", 3, -6, 0.0, 0.35, 9, 8)),
-    5: (("lid_upper", 0, -1, 0.0, -1.0, 12, 4.5),),
+    5: (("lid_upper", 0, -1, 0.0, -1.0, 12, 5.5),),
     6: (("lid_lower", 4, 14, -0.1, -0.9, 15, 9), ("eye_outer", 5, 3, -0.55, -0.15, 8, 8), ("lid_lower", 0, 2, 0.0, -0.35, 11, 5)),
-    7: (("lid_lower", 0, 2, -0.1, -0.9, 12, 5), ("lid_upper", 0, -1, 0.0, 0.4, 12, 4.5)),
+    7: (("lid_lower", 0, 2, -0.1, -0.9, 12, 5.5), ("lid_upper", 0, -1, 0.0, 0.4, 12, 5.5)),
     9: (
         ("nose_side", 0, 0, 0.05, -1.0, 8, 11),
         ("brow_inner", -3, 3, -0.15, 0.55, 11, 8),
@@ -38,7 +38,7 @@ _BUMPS: Mapping[int, tuple[Bump, ...]] = {
     17: (("chin", 5, 0, 0.0, -1.0, 12, 10), ("lip_lower", 6, 0, 0.0, -0.6, 11, 6)),
     20: (("corner", 0, 0, 1.0, 0.15, 14, 11), ("corner", 14, 4, 0.5, 0.1, 11, 12)),
     23: (("corner", -2, 0, -0.7, 0.0, 10, 8), ("lip_upper", 6, 2, 0.0, 0.5, 10, 5), ("lip_lower", 6, -1, 0.0, -0.5, 10, 5)),
-    24: (("lip_upper", 7, 2, 0.0, 0.8, 12, 5), ("lip_lower", 7, -1, 0.0, -0.8, 12, 5), ("corner", 0, 0, -0.15, 0.0, 9, 8)),
+    24: (("lip_upper", 7, 0, 0.0, 0.8, 12, 6), ("lip_lower", 7, 1, 0.0, -0.8, 12, 6), ("corner", 0, 0, -0.15, 0.0, 9, 8)),
     25: (("lip_lower", 7, 2, 0.0, 1.0, 12, 7), ("lip_upper", 6, 0, 0.0, -0.3, 11, 5)),
 }
 
@@ -104,7 +104,7 @@ def field(actor: Person, units: Mapping[str, float], gains: tuple[float, float],
     for unit, intensity in units.items():
         au, only = number(unit)
         style = generator(actor.key, "muscle", au)
-        strength = float(np.exp(0.2 * style.standard_normal()))
+        strength = float(np.exp(0.15 * style.standard_normal()))
         turn = 0.17 * style.standard_normal()
         extent = float(np.exp(0.1 * style.standard_normal()))
         jitter = style.normal(0, 1.3, 2)

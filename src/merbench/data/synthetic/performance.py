@@ -81,7 +81,7 @@ def perform(key: int, emotion: str, actor: Person, length: int, apex: int, macro
     units = alternatives[int(rng.integers(len(alternatives)))]
     intensities = {unit: float(rng.uniform(0.6, 1.0)) for unit in units}
     expressive = float(generator(actor.key, "expressive").normal(0, 0.2))
-    peak = float(np.clip(1.35 * np.exp(expressive + 0.3 * rng.standard_normal()), *PEAK))
+    peak = float(np.clip(1.1 * np.exp(expressive + 0.3 * rng.standard_normal()), *PEAK))
     uneven = float(np.clip(0.12 * rng.standard_normal(), -0.3, 0.3))
     rise, fall, left_over = rng.uniform(0.8, 1.6), rng.uniform(0.7, 1.5), rng.uniform(0.0, 0.25)
     apex = apex or length // 2
@@ -149,4 +149,4 @@ def flicker(performance: Performance, index: int) -> tuple[float, float, float]:
     rng = generator(performance.key, "flicker", index)
     speed, phase = steady.uniform(0.2, 0.9, 2), steady.uniform(0, 2 * np.pi, 2)
     slow = np.sin(speed * index + phase)
-    return float(1 + 0.006 * slow[0] + 0.004 * rng.standard_normal()), float(0.008 * slow[1]), float(0.004 * rng.standard_normal())
+    return float(1 + 0.014 * slow[0] + 0.006 * rng.standard_normal()), float(0.014 * slow[1]), float(0.008 * rng.standard_normal())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.data.synthetic.anatomy import Floats, Person, landmarks
-from merbench.data.synthetic.canvas import Canvas, curve
+from merbench.data.synthetic.canvas import Canvas, by, curve
 
 
 def outline(actor: Person) -> NDArray[np.float64]:
@@ -18,8 +18,8 @@ def outline(actor: Person) -> NDArray[np.float64]:
     return curve(np.concatenate([p[:17], top]), closed=True)
 
 
-def relief(actor: Person, sheet: Canvas, cover: Floats) -> Floats:
-    """Return the height of the face towards the camera, (h, w), units, from the coverage of its outline."""
+def relief(actor: Person, sheet: Canvas) -> Floats:
+    """Return the height of the face towards the camera, (h, w), units."""
     p = landmarks(actor)
     z = _dome(actor, sheet)
 
@@ -27,7 +27,10 @@ def relief(actor: Person, sheet: Canvas, cover: Floats) -> Floats:
         nonlocal z
         z += height * sheet.bump(at, wide, high, turn)
 
-    for side, eye, brow, wing, corner in ((-1, p[36:42], p[17:22], p[31], p[48]), (1, p[42:48], p[22:27], p[35], p[54])):
+    for side, eye, brow, wing, corner in (
+        (-1, p[36:42], p[17:22], p[31] - (2.4, 2.6), p[48]),
+        (1, p[42:48], p[22:27], p[35] - (-2.4, 2.6), p[54]),
+    ):
         at = eye.mean(0)
         add(-5.5, (at[0] - side * 4, at[1] - 3), 17, 10)
         add(-4.0, (at[0] - side * 15, at[1] - 2), 7, 9)
@@ -66,8 +69,8 @@ def _dome(actor: Person, sheet: Canvas) -> Floats:
     half = (p[16, 0] - p[0, 0]) / 2
     chin = p[8, 1]
     high = np.where(sheet.y < 10, 118 * actor.skull, (chin - 10) * 1.18)
-    edge = 1 - (np.abs(sheet.x) / (half * 1.06)) ** 2.3 - (np.abs(sheet.y - 10) / high) ** 2.3
-    return (66 * np.sqrt(np.clip(edge, 0.0, None))).astype(np.float32)
+    edge = 1 - (np.abs(sheet.x) / (half * 1.06)) ** 2.05 - (np.abs(sheet.y - 10) / high) ** 2.2
+    return np.asarray(76 * np.sqrt(np.clip(edge, 0.0, None)), dtype=np.float32)
 
 
 def light(actor: Person, sheet: Canvas, z: Floats) -> tuple[Floats, Floats]:
@@ -80,7 +83,7 @@ def light(actor: Person, sheet: Canvas, z: Floats) -> tuple[Floats, Floats]:
     wrapped = np.clip((facing + 0.25) / 1.25, 0, None) ** 1.15
     hollow = np.clip((z - sheet.blurred(z, 7.0)) * 0.045, -0.35, 0.15) + np.clip((z - sheet.blurred(z, 2.0)) * 0.05, -0.25, 0.1)
     diffuse = (1 - actor.light_hard) * (0.55 + 0.45 * length) + actor.light_hard * 1.15 * wrapped
-    half = lamp + (0, 0, 1.0)
+    half = lamp + np.array([0.0, 0.0, 1.0])
     half /= np.linalg.norm(half)
     glint = np.clip((-dx * half[0] - dy * half[1] + half[2]) * length, 0, 1)
     shine = 0.6 * glint**14 + 0.8 * glint**50

@@ -26,7 +26,7 @@ GRID = Canvas(scale=1.0, left=-112.0, top=-108.0, width=225, height=261)
 """The sheet on which motion is worked out: one unit a cell."""
 SOFT = 0.55
 """Deviation of the lens's blur, image pixels."""
-NOISE = (1.3, 0.9)
+NOISE = (2.6, 1.3)
 """Deviation of the sensor's noise in brightness and in colour, of 255."""
 _SPARE = 24.0  # units of picture beyond the frame's edge: seats and drifts of the head look there
 
@@ -86,7 +86,7 @@ def render(actor: Person, performance: Performance, camera: Camera, index: int) 
     columns, rows = np.arange(camera.width, dtype=np.float32)[None], np.arange(camera.height, dtype=np.float32)[:, None]
     at = [np.float32(back[k, 0]) * columns + np.float32(back[k, 1]) * rows + np.float32(back[k, 2]) - spread[..., k] for k in (0, 1)]
     map_x, map_y = (at[0] - np.float32(sheet.left)) * np.float32(sheet.scale), (at[1] - np.float32(sheet.top)) * np.float32(sheet.scale)
-    seen = cv2.remap(picture, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    seen = np.asarray(cv2.remap(picture, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
     return _exposed(seen, performance, camera, index)
 
 
@@ -100,7 +100,7 @@ def truth(actor: Person, performance: Performance, camera: Camera, index: int | 
     middle = start @ (0.0, 25.0, 1.0)
     origin = (middle - (50 * step, 56 * step)).astype(np.float32)
     grid = np.stack(np.meshgrid(origin[0] + step * np.arange(101), origin[1] + step * np.arange(113)), axis=-1)
-    face = _apply(cv2.invertAffineTransform(start), grid)
+    face = _apply(np.asarray(cv2.invertAffineTransform(start), dtype=np.float64), grid)
     expression = _apply(start, face + _sample(acted, face)) - grid
     displacement = _apply(end, face + _sample(acted + turned, face)) - grid
     skin = _sample(GRID.filled(outline(actor)), face) > 0.5
@@ -181,7 +181,7 @@ def _backwards(actor: Person, performance: Performance, index: int) -> Floats:
     total = acted + turned
     here = np.stack(np.broadcast_arrays(GRID.x, GRID.y), axis=-1)
     came = total
-    for _ in range(8):  # motion of at most 3 units over 5 and more contracts by half and more
+    for _ in range(6):  # motion of at most 3 units over 5 and more contracts by two thirds
         came = _sample(total, here - came)
     closed = shut(performance, index)
     return _blinked(actor, came, closed) if closed > 0 else came
@@ -212,9 +212,14 @@ def _exposed(seen: NDArray[np.uint8], performance: Performance, camera: Camera, 
     rng = generator(performance.key, "sensor", index)
     noise = np.float32(NOISE[0]) * rng.standard_normal((camera.height, camera.width), dtype=np.float32)
     if camera.grey:
-        exposed = seen * lamp + noise
-    else:
-        half = rng.standard_normal((-(-camera.height // 2), -(-camera.width // 2), 3), dtype=np.float32)
-        colour = cv2.resize(half, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
-        exposed = seen * lamp[..., None] + noise[..., None] + np.float32(NOISE[1]) * colour
-    return np.asarray(np.clip(np.rint(exposed), 0, 255), dtype=np.uint8)
+        return _shown(seen, lamp, noise)
+    half = np.float32(NOISE[1]) * rng.standard_normal((-(-camera.height // 2), -(-camera.width // 2), 3), dtype=np.float32)
+    colour = cv2.resize(half, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
+    planes = [_shown(seen[..., c], lamp, noise + colour[..., c]) for c in range(3)]
+    return np.asarray(cv2.merge(planes), dtype=np.uint8)
+
+
+def _shown(plane: NDArray[np.uint8], lamp: Floats, noise: Floats) -> NDArray[np.uint8]:
+    """Return one channel, rounded and clipped."""
+    lit = cv2.multiply(plane, lamp, dtype=cv2.CV_32F)
+    return np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), dtype=np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.data.synthetic.anatomy import Floats, Person, generator, landmarks
-from merbench.data.synthetic.canvas import Canvas, curve
+from merbench.data.synthetic.canvas import Canvas, by, curve
 
 _TONES = np.array([[238, 203, 184], [226, 184, 156], [201, 152, 118], [156, 108, 78], [98, 66, 48]], dtype=np.float32)
 """From pale to dark, red green blue."""
@@ -37,11 +37,11 @@ def complexion(actor: Person, sheet: Canvas) -> Floats:
         + 0.3 * sheet.bump((p[8, 0], p[8, 1] - 12), 16, 8)
         - 0.15 * sheet.bump((0, -50), 40, 18)
     )
-    red = red + 0.22 * actor.blotch * sheet.noise(rng, 16) + 0.16 * actor.blotch * sheet.noise(rng, 6)
+    red = red + 0.20 * actor.blotch * sheet.noise(rng, 16) + 0.09 * actor.blotch * sheet.noise(rng, 6)
     base *= 1 + red[..., None] * np.array([0.03, -0.16, -0.17], dtype=np.float32) * (1 - 0.5 * actor.skin)
-    under = sum(sheet.bump((side * 33.0, 13.0), 12, 5) for side in (-1, 1)) * (0.3 + 0.7 * actor.age)
+    under = (sheet.bump((-33.0, 13.0), 12, 5) + sheet.bump((33.0, 13.0), 12, 5)) * np.float32(0.3 + 0.7 * actor.age)
     base *= 1 - under[..., None] * np.array([0.16, 0.2, 0.14], dtype=np.float32)
-    grain = 0.030 * sheet.noise(rng, 9) + 0.032 * sheet.noise(rng, 3.6) + 0.034 * sheet.noise(rng, 1.7) + 0.028 * sheet.noise(rng, 0.9)
+    grain = 0.022 * sheet.noise(rng, 9) + 0.020 * sheet.noise(rng, 3.6) + 0.024 * sheet.noise(rng, 1.7) + 0.024 * sheet.noise(rng, 0.9)
     base *= np.clip(1 + (0.7 + 0.6 * actor.age) * grain, 0.6, 1.4)[..., None]
     base *= 1 - (_spots(actor, sheet, rng) + _wrinkles(actor, sheet, rng))[..., None] * np.array([0.55, 0.75, 0.85], dtype=np.float32)
     return _stubbled(actor, sheet, rng, base)
@@ -76,14 +76,14 @@ def _wrinkles(actor: Person, sheet: Canvas, rng: np.random.Generator) -> Floats:
         x = np.linspace(-40, 40, 7) + rng.normal(0, 2, 7)
         y = brow - 2 - 10 * k + rng.normal(0, 1.0, 7) - 2.5 * np.cos(x / 22)
         cover += actor.age * rng.uniform(0.05, 0.22) * sheet.stroked(curve(np.stack([x, y], 1)), 0.7, 0.6)
-    for side, wing, corner, eye in ((-1, p[31], p[48], p[36]), (1, p[35], p[54], p[45])):
-        fold = [wing + (side * 3.5, -5), wing + (side * 9, 6), (wing + corner) / 2 + (side * 9, 4), corner + (side * 6.5, -2)]
+    for side, wing, corner, eye in ((-1, p[31] - (2.4, 2.6), p[48], p[36]), (1, p[35] - (-2.4, 2.6), p[54], p[45])):
+        fold = [wing + by(side * 3.5, -5), wing + by(side * 9, 6), (wing + corner) / 2 + by(side * 9, 4), corner + by(side * 6.5, -2)]
         cover += (0.10 + 0.25 * actor.age) * sheet.stroked(curve(np.array(fold)), 0.9, 1.1)
         for k in range(4):
-            start = eye + (side * 5, -5 + 3.5 * k)
-            end = start + (side * rng.uniform(6, 13), (k - 1.5) * rng.uniform(1.5, 3.5))
+            start = eye + by(side * 5, -5 + 3.5 * k)
+            end = start + by(side * rng.uniform(6, 13), (k - 1.5) * rng.uniform(1.5, 3.5))
             cover += actor.age * rng.uniform(0.08, 0.3) * sheet.stroked(np.array([start, end]), 0.6, 0.5)
-        bag = [eye + (-side * 2, 7), eye + (-side * 10, 12), eye + (-side * 20, 13), eye + (-side * 27, 9)]
+        bag = [eye + by(-side * 2, 7), eye + by(-side * 10, 12), eye + by(-side * 20, 13), eye + by(-side * 27, 9)]
         cover += (0.08 + 0.2 * actor.age) * sheet.stroked(curve(np.array(bag)), 0.8, 0.9)
         frown = np.array([[side * 5.5, brow + 9], [side * 4.5, brow - 2]])
         cover += actor.age * rng.uniform(0.05, 0.25) * sheet.stroked(frown, 0.8, 0.7)
@@ -101,4 +101,5 @@ def _stubbled(actor: Person, sheet: Canvas, rng: np.random.Generator, skin: Floa
     cheek = sum(sheet.bump((side * 40.0, mouth - 26), 20, 17) for side in (-1, 1))
     where = np.clip(low - 1.2 * cheek, 0, 1)
     amount = actor.stubble * where * (0.35 + 0.35 * sheet.blurred(dots, 0.35))
-    return (skin * (1 - np.clip(amount, 0, 0.75)[..., None] * np.array([0.75, 0.68, 0.6], dtype=np.float32))).astype(np.float32)
+    taken = np.clip(amount, 0, 0.75)[..., None] * np.array([0.75, 0.68, 0.6], dtype=np.float32)
+    return np.asarray(skin * (1 - taken), dtype=np.float32)

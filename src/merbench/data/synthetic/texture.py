@@ -17,7 +17,7 @@ def paint(actor: Person, sheet: Canvas) -> NDArray[np.uint8]:
     """Return the neutral face with its surroundings, (h, w, 3), blue green red."""
     image = hair.behind(actor, sheet)
     cover = sheet.filled(outline(actor), 0.7)
-    z = relief(actor, sheet, cover)
+    z = relief(actor, sheet)
     shade, shine = light(actor, sheet, z)
     face = complexion(actor, sheet) * shade[..., None]
     face += (0.02 + 0.07 * float(face.mean())) * shine[..., None]
