@@ -16,6 +16,10 @@ MACRO = 4.0
 """How many times stronger a macro-expression is."""
 
 
+LAMP = (0.022, 0.022, 0.015)
+"""How far the light swings: its gain, its slope from the middle to the side, and from the middle to the top."""
+
+
 @dataclass(frozen=True)
 class Performance:
     """One clip as it is acted. Whatever else is random in it, down to the sensor's noise, follows from its key.
@@ -81,7 +85,7 @@ def perform(key: int, emotion: str, actor: Person, length: int, apex: int, macro
     units = alternatives[int(rng.integers(len(alternatives)))]
     intensities = {unit: float(rng.uniform(0.6, 1.0)) for unit in units}
     expressive = float(generator(actor.key, "expressive").normal(0, 0.2))
-    peak = float(np.clip(1.1 * np.exp(expressive + 0.3 * rng.standard_normal()), *PEAK))
+    peak = float(np.clip(0.8 * np.exp(expressive + 0.33 * rng.standard_normal()), *PEAK))
     uneven = float(np.clip(0.12 * rng.standard_normal(), -0.3, 0.3))
     rise, fall, left_over = rng.uniform(0.8, 1.6), rng.uniform(0.7, 1.5), rng.uniform(0.0, 0.25)
     apex = apex or length // 2
@@ -147,6 +151,7 @@ def flicker(performance: Performance, index: int) -> tuple[float, float, float]:
     """Return the lamp's gain at a frame and its slope across and down the image, about 1, 0 and 0."""
     steady = generator(performance.key, "lamp")
     rng = generator(performance.key, "flicker", index)
-    speed, phase = steady.uniform(0.2, 0.9, 2), steady.uniform(0, 2 * np.pi, 2)
-    slow = np.sin(speed * index + phase)
-    return float(1 + 0.014 * slow[0] + 0.006 * rng.standard_normal()), float(0.014 * slow[1]), float(0.008 * rng.standard_normal())
+    speed, phase = steady.uniform(0.2, 0.9, 3), steady.uniform(0, 2 * np.pi, 3)
+    slow, fast = np.array(LAMP) * np.sin(speed * index + phase), rng.standard_normal(3) * 0.4 * np.array(LAMP)
+    gain, across, down = (slow + fast).tolist()
+    return 1 + gain, across, down

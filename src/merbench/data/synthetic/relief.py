@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.data.synthetic.anatomy import Floats, Person, landmarks
-from merbench.data.synthetic.canvas import Canvas, by, curve
+from merbench.data.synthetic.canvas import Canvas, curve
 
 
 def outline(actor: Person) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ GRID = Canvas(scale=1.0, left=-112.0, top=-108.0, width=225, height=261)
 """The sheet on which motion is worked out: one unit a cell."""
 SOFT = 0.55
 """Deviation of the lens's blur, image pixels."""
-NOISE = (2.6, 1.3)
+NOISE = (3.2, 1.6)
 """Deviation of the sensor's noise in brightness and in colour, of 255."""
 _SPARE = 24.0  # units of picture beyond the frame's edge: seats and drifts of the head look there
 
