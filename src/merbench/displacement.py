@@ -62,6 +62,27 @@ def even(frames: Tensor) -> Tensor:
     return (frames - mean) / (deviation + 1e-3)
 
 
+def least_squares(before: Tensor, after: Tensor, firmness: float = 5e-3) -> Tensor:
+    """Return the field (B, 2, H, W) that explains the change of brightness best within windows of 5 x 5 pixels.
+
+    Lucas and Kanade, IJCAI 1981; where the frame has no texture, the field tends to zero.
+
+    Args:
+        before, after: (B, C, H, W), from `even`.
+        firmness: added to the diagonal of each window's equations.
+    """
+    middle = functional.pad((before + after) / 2, (1, 1, 1, 1), mode="replicate")
+    gx, gy = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) / 2, (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) / 2
+    change = after - before
+    products = torch.stack([(a * b).mean(dim=1) for a, b in ((gx, gx), (gy, gy), (gx, gy), (gx, change), (gy, change))], dim=1)
+    for _ in range(2):  # twice 3 x 3 is a window of 5 x 5 that falls off towards its rim
+        products = functional.avg_pool2d(products, 3, 1, padding=1, count_include_pad=False)
+    xx, yy, xy, bx, by = products.unbind(1)
+    xx, yy = xx + firmness, yy + firmness
+    determinant = xx * yy - xy * xy
+    return torch.stack([(xy * by - yy * bx) / determinant, (xy * bx - xx * by) / determinant], dim=1)
+
+
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Return the structural similarity of two frames over windows of 3 x 3, (B, C, H - 2, W - 2), at most 1.
 

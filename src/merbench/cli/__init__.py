@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("bench")(bench.bench)
 app.command("methods")(methods.methods)
 app.command("datasets")(data.datasets)
+app.command("prepare")(data.prepare)
 app.add_typer(data.app, name="data")
 app.command("synth")(synth.synth)
 app.command("leaderboard")(board.leaderboard)

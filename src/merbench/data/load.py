@@ -89,9 +89,14 @@ def set_up() -> str | None:
     return None
 
 
-def scheme_for(source: str) -> str:
-    """Return the scheme that a source is good for when none is asked for: ``megc3-mini`` for the mini rendering, else ``megc3``."""
-    sizes = {rendered_size(database) for database in READERS} if source == SYNTHETIC else set()
+def scheme_for(source: str, folder: Path | None = None) -> str:
+    """Return the scheme that a source is good for when none is asked for: ``megc3-mini`` for the mini rendering, else ``megc3``.
+
+    Args:
+        source: of the data.
+        folder: of rendered databases; None for the one that is set up.
+    """
+    sizes = {rendered_size(database, folder) for database in READERS} if source == SYNTHETIC else set()
     return "megc3-mini" if "mini" in sizes else "megc3"
 
 
@@ -115,14 +120,43 @@ def marked(folder: Path) -> bool:
     return any(marker.read(path) is not None for path in (folder, *folder.absolute().parents[:4]))
 
 
-def rendered_size(database: str) -> str | None:
-    """Return ``mini`` or ``full`` where a rendered database is set up and whole; None where it is not.
+def rendered_size(database: str, folder: Path | None = None) -> str | None:
+    """Return ``mini`` or ``full`` where a rendered database is there and whole; None where it is not.
 
     Raises:
         UserError: the settings, or the mark of the database, are damaged.
     """
-    about = marker.read((data_path(SYNTHETIC) or Path(SYNTHETIC)) / database)
+    about = marker.read((folder or data_path(SYNTHETIC) or Path(SYNTHETIC)) / database)
     return str(about["size"]) if about is not None and about["finished"] else None
+
+
+def rendered(folder: Path) -> str:
+    """Say what a folder of rendered databases holds.
+
+    Raises:
+        UserError: it holds none that is whole.
+    """
+    there = {database: rendered_size(database, folder) for database in READERS}
+    if not any(there.values()):
+        raise UserError(
+            "the folder holds no rendered database that is whole", where=folder, remedy=f"merbench synth {folder} --size mini (or full)"
+        )
+    return ", ".join(f"{database} {size}" if size else f"{database} not there or not finished" for database, size in there.items())
+
+
+def real(database: str, folder: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
+    """Return the footage of a recorded database's clips.
+
+    Raises:
+        UserError: the folder is a rendered one, or clips cannot be used; each is named.
+    """
+    if marked(folder):
+        raise UserError(
+            f"this {database} is rendered, not recorded: {marker.NAME} lies in it",
+            where=folder,
+            remedy=f"merbench data set {SYNTHETIC} {folder.parent}, then --source {SYNTHETIC}",
+        )
+    return READERS[database](folder, clips)
 
 
 def check_source(name: str) -> None:
@@ -157,14 +191,10 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
         if len(stored) == 1:
             return stored[0]
         raise _nothing_set_up(source, database, stored)
-    if source == FRAMES and marked(path):
-        raise UserError(
-            f"this {database} is rendered, not recorded: {marker.NAME} lies in it",
-            where=path,
-            remedy=f"merbench data set {SYNTHETIC} {path.parent}, then --source {SYNTHETIC}",
-        )
     clips = scheme.select((database,))
-    truths = [path.parent / "truth" / f"{clip.key}.npz" for clip in clips] if source == SYNTHETIC else []
+    if source == FRAMES:
+        return prepare(source, scheme, real(database, path, clips), root=root, watch=watch, workers=workers)
+    truths = [path.parent / "truth" / f"{clip.key}.npz" for clip in clips]
     lost = [truth for truth in truths if not truth.is_file()]
     if lost:
         raise UserError(
