@@ -57,7 +57,7 @@ def test_peak_motion_of_a_micro_expression_is_half_to_three_pixels_and_a_macro_o
         peak = np.sqrt((made.expression**2).sum(0)).max()
         assert 0.9 * PEAK[0] < peak < 1.05 * PEAK[1]
         macro = truth(actor, clip(k, emotion, actor, macro=True), SMALL)
-        assert np.sqrt((macro.expression**2).sum(0)).max() > 2 * peak or peak > 2
+        assert np.sqrt((macro.expression**2).sum(0)).max() > 2 * peak
 
 
 def test_the_course_is_neutral_at_the_onset_and_strongest_at_the_apex() -> None:
@@ -141,3 +141,15 @@ def test_some_clips_blink_and_never_at_onset_or_apex() -> None:
 def test_what_cannot_be_acted_is_refused(emotion: str, apex: int) -> None:
     with pytest.raises(ValueError, match=r"emotion|apex"):
         perform(1, emotion, ACTOR, 60, apex)
+
+
+def test_a_macro_expression_too_is_undone_by_its_inverse() -> None:
+    """Forwards and then backwards is where one was, to a tenth of a unit, also where the motion is strongest."""
+    for emotion in ("surprise", "anger", "happiness"):
+        acted = dataclasses.replace(clip(emotion=emotion, macro=True), blink=None)
+        forth = sum(module._forwards(ACTOR, acted, acted.apex))
+        back = module._backwards(ACTOR, acted, acted.apex)
+        here = np.stack(np.broadcast_arrays(module.GRID.x, module.GRID.y), axis=-1)
+        left = module._sample(back, here + forth) - forth
+        assert np.percentile(np.abs(left), 99.9) < 0.1
+        assert np.abs(forth).max() > 1.5

@@ -60,7 +60,7 @@ def _body(actor: Person, sheet: Canvas, image: Floats, rng: np.random.Generator,
     collar = np.array([[-0.55 * neck, chin + 20 + 0.7 * drop], [0, chin + 20 + drop], [0.55 * neck, chin + 20 + 0.7 * drop]])
     cloth = np.concatenate([right[::-1], collar, right * (-1, 1)])
     colour = linear(255 * np.array(colorsys.hsv_to_rgb(actor.cloth_hue, rng.uniform(0.0, 0.5), actor.cloth_value)))
-    folds = 1 + 0.12 * sheet.noise(rng, 30) + 0.06 * sheet.noise(rng, 8) + 0.05 * sheet.noise(rng, 1.0)
+    folds = 1 + 0.08 * sheet.noise(rng, 30) + 0.03 * sheet.noise(rng, 8) + 0.05 * sheet.noise(rng, 1.0)
     mix(image, sheet.filled(cloth, 0.5), colour[None, None] * np.clip(folds, 0.4, 1.6)[..., None])
     image *= (1 - 0.3 * sheet.stroked(collar, 2.0, 1.5))[..., None]
 

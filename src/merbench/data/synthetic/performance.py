@@ -12,11 +12,11 @@ from merbench.data.synthetic.muscles import EMOTIONS
 
 PEAK = (0.5, 3.0)
 """Longest motion of a micro-expression at its apex, pixels of the canonical 224-pixel face."""
-MACRO = 4.0
-"""How many times stronger a macro-expression is."""
+MACRO, MACRO_LONGEST = 4.0, 7.0
+"""How many times stronger a macro-expression is, up to a longest motion at which the skin does not yet fold over."""
 
 
-LAMP = (0.022, 0.022, 0.015)
+LAMP = (0.03, 0.03, 0.02)
 """How far the light swings: its gain, its slope from the middle to the side, and from the middle to the top."""
 
 
@@ -85,7 +85,7 @@ def perform(key: int, emotion: str, actor: Person, length: int, apex: int, macro
     units = alternatives[int(rng.integers(len(alternatives)))]
     intensities = {unit: float(rng.uniform(0.6, 1.0)) for unit in units}
     expressive = float(generator(actor.key, "expressive").normal(0, 0.2))
-    peak = float(np.clip(0.8 * np.exp(expressive + 0.33 * rng.standard_normal()), *PEAK))
+    peak = float(np.clip(0.67 * np.exp(expressive + 0.33 * rng.standard_normal()), *PEAK))
     uneven = float(np.clip(0.12 * rng.standard_normal(), -0.3, 0.3))
     rise, fall, left_over = rng.uniform(0.8, 1.6), rng.uniform(0.7, 1.5), rng.uniform(0.0, 0.25)
     apex = apex or length // 2
@@ -93,7 +93,7 @@ def perform(key: int, emotion: str, actor: Person, length: int, apex: int, macro
         key=key,
         emotion=emotion,
         action_units=intensities,
-        peak=peak * (MACRO if macro else 1.0),
+        peak=min(MACRO * peak, MACRO_LONGEST) if macro else peak,
         gains=(1 - uneven, 1 + uneven),
         length=length,
         apex=apex,
