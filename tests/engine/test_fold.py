@@ -29,7 +29,7 @@ methods.load("ststnet")
 
 def request_of(name: str, *overrides: str) -> Request:
     methods.load(name)
-    return resolve(name, METHODS[name], data=Data("smic"), overrides=("training.epochs=3", "training.lr=0.01", *overrides))
+    return resolve(name, METHODS[name], data=Data("smic"), preset="quick", overrides=("training.epochs=3", "training.lr=0.01", *overrides))
 
 
 def trained(prepared: Prepared, request: Request, index: int = 1, seed: int = 0) -> tuple[FoldResult, Method]:
@@ -159,23 +159,44 @@ def test_folds_seeds_and_batches_differ(small: Prepared) -> None:
 
 
 def damaged(prepared: Prepared, fold: int) -> Prepared:
-    """Replace the held-out subject's flow and labels by garbage."""
+    """Replace everything of the held-out subject, its labels too, by garbage."""
     test = list(protocol.loso(prepared.clips)[fold].test)
-    flow, labels = prepared.arrays["flow"].copy(), prepared.labels.copy()
-    flow[test] = np.random.default_rng(0).integers(0, 256, flow[test].shape, dtype=np.uint8)
+    labels = prepared.labels.copy()
     labels[test] = (labels[test] + 1) % 3
-    return dataclasses.replace(prepared, arrays={"flow": flow}, labels=labels)
+    arrays = {name: array.copy() for name, array in prepared.arrays.items()}
+    rng = np.random.default_rng(0)
+    for array in arrays.values():
+        garbage = rng.integers(0, 256, array[test].shape) if array.dtype == np.uint8 else rng.uniform(0, 50, array[test].shape)
+        array[test] = garbage.astype(array.dtype)
+    return dataclasses.replace(prepared, arrays=arrays, labels=labels)
 
 
 @pytest.mark.parametrize("name", methods.NAMES)
-def test_nothing_fitted_has_seen_the_held_out_subject(small: Prepared, name: str) -> None:
+def test_nothing_fitted_has_seen_the_held_out_subject(small: Prepared, small_faces: Prepared, name: str) -> None:
     request = request_of(name)
-    clean, _ = trained(small, request)
-    dirty, _ = trained(damaged(small, 1), request)
+    prepared = small_faces if engine.build(request, 3).inputs.frame else small
+    clean, _ = trained(prepared, request)
+    dirty, _ = trained(damaged(prepared, 1), request)
     assert clean.weights == dirty.weights
     assert clean.curve == dirty.curve
-    seen, _ = trained(damaged(small, 2), request)
+    seen, _ = trained(damaged(prepared, 2), request)
     assert seen.weights != clean.weights, "a training subject's garbage must be seen, or this test could not fail"
+
+
+def test_a_methods_measures_of_held_out_clips_are_kept(small_faces: Prepared) -> None:
+    """Of each held-out clip, from the trained weights, and without a trace in them."""
+    request = request_of("frl_dgt")
+    folds, method = protocol.loso(small_faces.clips), engine.build(request, 3)
+    everything, known = serve(small_faces, method.inputs), engine.references_of(method, small_faces)
+    results = [
+        engine.train(request, small_faces, everything, folds[1], folds, 0, CPU, environment("local", "cpu"), known=each)[0]
+        for each in (known, {**known, "truth": -known["truth"]})
+    ]
+    assert set(results[0].measures) >= {"correlation with TV-L1", "correlation with the truth", "endpoint error, 224-pixel face"}
+    assert all(len(values) == len(folds[1].test) for values in results[0].measures.values())
+    assert np.median(results[0].measures["correlation with the truth"]) > 0.5, "least squares alone sees this motion"
+    assert np.allclose(results[1].measures["correlation with the truth"], -np.array(results[0].measures["correlation with the truth"]))
+    assert same(results[0], results[1]), "what is measured by has moved the weights"
 
 
 def test_held_out_results_never_reach_lightning(small: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:

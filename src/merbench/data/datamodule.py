@@ -33,7 +33,7 @@ def serve(prepared: Prepared, inputs: Inputs) -> Batch:
     Raises:
         UserError: the source cannot serve these inputs; says why.
     """
-    _refuse(prepared, inputs)
+    check_served(prepared, inputs)
     batch: Batch = {"label": torch.from_numpy(prepared.labels.copy()), "clip": torch.arange(len(prepared.clips))}
     if inputs.flow is not None:
         batch["flow"] = _flow(prepared, inputs.flow)
@@ -75,7 +75,7 @@ def training_clips(everything: Batch, fold: Fold) -> Batch:
 
 def held_out_clips(everything: Batch, fold: Fold) -> Batch:
     """Return the held-out subject's clips, in listed order, without ``label``: there is nothing to look at."""
-    batch = _single(_take(everything, torch.tensor(fold.test)))
+    batch = single(_take(everything, torch.tensor(fold.test)))
     batch.pop("label", None)
     return batch
 
@@ -108,7 +108,7 @@ class LosoDataModule(LightningDataModule):
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield an epoch's batches: nearly equal parts of its order, each clip once."""
         for positions in torch.tensor_split(self.order(epoch), self.steps):
-            batch = _single(_take(self.resident, positions))
+            batch = single(_take(self.resident, positions))
             yield mirror_some(batch, streams.key_of(self.key, "mirror", epoch)) if self.training.mirror else batch
 
     def train_dataloader(self) -> Loader:
@@ -160,6 +160,43 @@ def check_batch(folds: Sequence[Fold], batch: int) -> None:
         )
 
 
+def check_served(prepared: Prepared, inputs: Inputs) -> None:
+    """Refuse inputs that the source cannot serve.
+
+    Raises:
+        UserError: says what it lacks of what is asked.
+    """
+    flow, frame = inputs.flow, inputs.frame
+    reasons = []
+    if frame is not None and prepared.shape("onset") is None:
+        reasons.append("the method reads frames")
+    if frame is not None and frame.size > faces.SIZE:
+        reasons.append(f"the method reads frames of {frame.size} pixels, faces are aligned to {faces.SIZE}")
+    sequence = prepared.shape("frames")
+    if frame is not None and frame.sequence and sequence is not None and frame.size > sequence[-1]:
+        reasons.append(f"the method reads sequences of {frame.size} pixels, the store keeps {sequence[-1]}")
+    if inputs.landmarks and prepared.shape("landmarks") is None:
+        reasons.append("the method reads landmarks")
+    there = prepared.shape("flow")
+    if flow is not None and there is not None and prepared.units == "relative" and flow.size != there[-1]:
+        reasons.append(f"the method reads flow of {flow.size} pixels, the source has {there[-1]}")
+    if flow is not None and prepared.units == "pixels" and flow.size > faces.SIZE:
+        reasons.append(f"the method reads flow of {flow.size} pixels, it is computed at {faces.SIZE}")
+    if flow is not None and prepared.units == "relative":
+        if flow.pixels:
+            reasons.append("the method reads flow in pixels, the source has relative units")
+        if flow.stabilisation == "nose":
+            reasons.append("the method asks for flow stabilised at the nose, and the source has no landmarks")
+    if reasons:
+        published = "published flow has 28 pixels in relative units: "
+        frames = f"use frames (--source frames or synthetic), {published}inputs = Inputs(flow=Flow(size=28))"
+        raise UserError(
+            f"{prepared.source} cannot serve this method: {'; '.join(reasons)}",
+            where=f"--on {prepared.on}, data.source={prepared.source}",
+            remedy=f"{frames}, or another method (merbench methods)" if prepared.units == "relative" else "ask for a smaller size",
+        )
+
+
 def _flow(prepared: Prepared, wanted: Flow) -> Tensor:
     """Return flow (N, 2 or 3, size, size), in pixels of that grid or in relative units."""
     blocks = []
@@ -202,44 +239,11 @@ def _still_at(flow: Tensor, points: Tensor) -> Tensor:
     return torch.cat([flow[:, :2] - there.mean(dim=(2, 3))[..., None, None], flow[:, 2:]], dim=1)
 
 
-def _refuse(prepared: Prepared, inputs: Inputs) -> None:
-    """Say what the source lacks of what is asked."""
-    flow, frame = inputs.flow, inputs.frame
-    reasons = []
-    if frame is not None and prepared.shape("onset") is None:
-        reasons.append("the method reads frames")
-    if frame is not None and frame.size > faces.SIZE:
-        reasons.append(f"the method reads frames of {frame.size} pixels, faces are aligned to {faces.SIZE}")
-    sequence = prepared.shape("frames")
-    if frame is not None and frame.sequence and sequence is not None and frame.size > sequence[-1]:
-        reasons.append(f"the method reads sequences of {frame.size} pixels, the store keeps {sequence[-1]}")
-    if inputs.landmarks and prepared.shape("landmarks") is None:
-        reasons.append("the method reads landmarks")
-    there = prepared.shape("flow")
-    if flow is not None and there is not None and prepared.units == "relative" and flow.size != there[-1]:
-        reasons.append(f"the method reads flow of {flow.size} pixels, the source has {there[-1]}")
-    if flow is not None and prepared.units == "pixels" and flow.size > faces.SIZE:
-        reasons.append(f"the method reads flow of {flow.size} pixels, it is computed at {faces.SIZE}")
-    if flow is not None and prepared.units == "relative":
-        if flow.pixels:
-            reasons.append("the method reads flow in pixels, the source has relative units")
-        if flow.stabilisation == "nose":
-            reasons.append("the method asks for flow stabilised at the nose, and the source has no landmarks")
-    if reasons:
-        published = "published flow has 28 pixels in relative units: "
-        frames = f"use frames (--source frames or synthetic), {published}inputs = Inputs(flow=Flow(size=28))"
-        raise UserError(
-            f"{prepared.source} cannot serve this method: {'; '.join(reasons)}",
-            where=f"--on {prepared.on}, data.source={prepared.source}",
-            remedy=f"{frames}, or another method (merbench methods)" if prepared.units == "relative" else "ask for a smaller size",
-        )
-
-
 def _take(batch: Batch, positions: Tensor) -> Batch:
     return _map(batch, lambda tensor: tensor[positions.to(tensor.device)])
 
 
-def _single(batch: Batch) -> Batch:
+def single(batch: Batch) -> Batch:
     """Return a batch in single precision."""
     return _map(batch, lambda tensor: tensor.float() if tensor.dtype == torch.float16 else tensor)
 

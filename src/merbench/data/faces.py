@@ -124,11 +124,11 @@ def _models() -> tuple[Any, Any, Any]:
         import dlib
 
         files = importlib.metadata.distribution("face-recognition-models").files or []
-    except (ImportError, importlib.metadata.PackageNotFoundError) as error:
+        model = next(file for file in files if file.name == "shape_predictor_68_face_landmarks.dat")
+    except (ImportError, StopIteration, importlib.metadata.PackageNotFoundError) as error:
         raise UserError(
             "faces cannot be found: dlib or its landmark model is not installed",
             where="the extra 'faces'",
             remedy="pip install 'merbench[faces]' (make bench does it); the landmark model's licence excludes commercial use",
         ) from error
-    model = next(file for file in files if file.name == "shape_predictor_68_face_landmarks.dat")
     return dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model.locate()))

@@ -51,7 +51,7 @@ def footage(clip: Clip, folder: Path) -> Footage:
     """Return the files of a clip whose onset and offset are known. Without an apex, the middle frame stands for it, and a flag says so.
 
     Raises:
-        UserError: its folder, its onset or its apex is not there.
+        UserError: its folder, its onset or its apex is not there, or no frame can stand for its apex.
     """
     onset, offset = clip.onset, clip.offset
     assert onset is not None, "a source knows where its clips begin"
@@ -66,6 +66,12 @@ def footage(clip: Clip, folder: Path) -> Footage:
             )
     if clip.apex is None:
         apex = nearest(there, middle(onset, offset))
+        if apex == onset:
+            raise UserError(
+                f"{clip.key} has no frame between onset and offset to stand for the apex: the folder has {len(there)}",
+                where=folder,
+                remedy="fetch this clip again",
+            )
         clip = replace(clip, apex=apex, flags=(*clip.flags, "apex: middle frame"))
     assert clip.apex is not None
     chosen = tuple(nearest(there, number) for number in sequence(onset, offset))
@@ -180,9 +186,9 @@ def read(path: Path) -> NDArray[np.uint8]:
     image = None
     with contextlib.suppress(OSError, cv2.error):
         if path.is_file() and _whole(raw := path.read_bytes()):
-            image = cv2.imdecode(np.frombuffer(raw, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError("a frame cannot be read", where=path, remedy="fetch it again: the file is cut off or no image")
+            image = cv2.imdecode(np.frombuffer(raw, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None or image.dtype != np.uint8:
+        raise UserError("a frame cannot be read", where=path, remedy="fetch it again: the file is cut off or no 8-bit image")
     return np.ascontiguousarray(image[:, :, ::-1])  # OpenCV reads blue first
 
 

@@ -117,7 +117,8 @@ def marked(folder: Path) -> bool:
     Raises:
         UserError: the mark is damaged.
     """
-    return any(marker.read(path) is not None for path in (folder, *folder.absolute().parents[:4]))
+    places = (folder, *folder.absolute().parents[:4], *folder.resolve().parents[:4])  # a link may point into one
+    return any(marker.read(path) is not None for path in places)
 
 
 def rendered_size(database: str, folder: Path | None = None) -> str | None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
-import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -204,7 +204,7 @@ def _truth(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
         with np.load(path, allow_pickle=False) as record:
             field, skin = record["displacement"].astype(np.float32), record["skin"]
             origin, step = record["origin"].astype(np.float64), float(record["step"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"the record of a rendered clip cannot be read: {error}", where=path, remedy="delete it, then render again: merbench synth"
         ) from error
@@ -253,7 +253,8 @@ def _guess(footage: Sequence[Footage], pieces: list[Piece], watch: Watch, worker
             continue
         raw = [faces.moved(found[i]["landmarks"], _inverse(found[i]["alignment"])) for i in same]
         points = tuple((float(x), float(y)) for x, y in np.median(raw, axis=0))
-        again.append(replace(pieces[index], points=points, target=pieces[index].target.with_suffix(".guessed.npz")))
+        target = pieces[index].target.with_suffix(f".{digest(points)}.npz")  # other clips of the subject, another guess
+        again.append(replace(pieces[index], points=points, target=target))
         pieces[index] = again[-1]
     if hopeless:
         raise UserError(
@@ -275,25 +276,28 @@ def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
 def _assemble(
     source: str, scheme: Scheme, footage: Sequence[Footage], pieces: Sequence[Piece], guessed: set[int], inputs: str, root: Path
 ) -> Path:
-    """Put the clips' arrays together, one memory-mapped file for each name."""
+    """Put the clips' arrays together, one file for each name.
+
+    They are written from first to last: of a memory-mapped file a full disk is told by a signal that ends the process.
+    """
     clips = tuple(
         replace(each.clip, flags=(*each.clip.flags, "face: as in the subject's other clips")) if index in guessed else each.clip
         for index, each in enumerate(footage)
     )
     labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
     with store.unfinished(root / source) as made:
-        arrays: dict[str, np.memmap[Any, np.dtype[Any]]] = {}
-        for index, piece in enumerate(pieces):
-            for name, array in _stored(piece).items():
-                if name not in arrays:
-                    shape = (len(pieces), *array.shape)
-                    arrays[name] = np.lib.format.open_memmap(made / f"{name}.npy", mode="w+", dtype=array.dtype, shape=shape)
-                arrays[name][index] = array
-        for mapped in arrays.values():
-            mapped.flush()
-        return store.finish(
-            made, Prepared(clips[0].database, source, scheme.name, clips, scheme.classes, labels, {**arrays}, "pixels"), root, inputs
-        )
+        with contextlib.ExitStack() as open_files:
+            files: dict[str, BinaryIO] = {}
+            for piece in pieces:
+                for name, array in _stored(piece).items():
+                    if name not in files:
+                        files[name] = open_files.enter_context((made / f"{name}.npy").open("wb"))
+                        header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(pieces), *array.shape)}
+                        np.lib.format.write_array_header_1_0(files[name], header)
+                    files[name].write(array.tobytes())
+        arrays = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
+        whole = Prepared(clips[0].database, source, scheme.name, clips, scheme.classes, labels, arrays, "pixels")
+        return store.finish(made, whole, root, inputs)
 
 
 def _stored(piece: Piece) -> Arrays:
@@ -310,7 +314,14 @@ def _stored(piece: Piece) -> Arrays:
 def _key(footage: Footage, truth: Path | None) -> str:
     """Return a hash of what a clip's arrays are made from: its files by name, size and time of change, and every setting."""
     files = [*footage.files, *([truth] if truth else [])]
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    try:
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    except OSError as error:
+        raise UserError(
+            f"a file of {footage.clip.key} cannot be read: {error.strerror or error}",
+            where=error.filename,
+            remedy="is it a link to what is gone, or a disk that is away? fetch it again",
+        ) from error
     settings = [VERSION, flow.SETTINGS, {str(k): v for k, v in faces.ANCHORS.items()}, faces.SIZE, SEQUENCE_SIZE, TRUTH_STEP, _versions()]
     return digest([footage.clip.key, stats, footage.times, settings])
 
@@ -328,9 +339,13 @@ def _versions() -> dict[str, str]:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole: a kill leaves it there or not."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)  # noqa: PTH105  # the name is a string
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=path.suffix, delete=False) as file:
+        unfinished = Path(file.name)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # a full disk keeps no half of it
 
 
 @contextlib.contextmanager

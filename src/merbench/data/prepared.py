@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -54,6 +54,12 @@ class Prepared:
         for part in self.parts or (self,):
             array = part.arrays[name]
             yield from (np.array(array[begin : begin + size]) for begin in range(0, len(array), size))
+
+    def first(self, count: int) -> Prepared:
+        """Return the first clips as a set of their own, to try a method on."""
+        part = (self.parts or (self,))[0]
+        arrays = {name: array[:count] for name, array in part.arrays.items()}
+        return replace(part, clips=part.clips[:count], labels=part.labels[:count], arrays=arrays, known="")
 
     @property
     def assumed(self) -> str:

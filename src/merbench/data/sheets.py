@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,12 @@ from merbench.errors import UserError
 from merbench.sample import Clip
 
 Key = TypeVar("Key", str, tuple[str, str])
+DAMAGED = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, InvalidFileException),
+)
+"""What openpyxl raises on a workbook with bytes lost or changed."""
+
 Row = dict[str, str]
 """Cells by column as the owner names it, stripped; and ``row``, the number in the sheet, for messages."""
 
@@ -33,7 +40,7 @@ def table(path: Path, columns: Sequence[str]) -> list[Row]:
         book = load_workbook(path, read_only=True, data_only=True)
         sheets = [[tuple(_text(cell) for cell in cells) for cells in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
         book.close()
-    except (OSError, KeyError, ValueError, TypeError, SyntaxError, zipfile.BadZipFile, InvalidFileException) as error:
+    except DAMAGED as error:
         raise UserError(
             f"an annotation sheet cannot be read: {error}", where=path, remedy="fetch it again: it is cut off or no .xlsx"
         ) from error

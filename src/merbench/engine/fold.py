@@ -79,7 +79,7 @@ def train(
         device: CPU or one GPU.
         environment: recorded in the fold file.
         tick: told how far it is.
-        known: what held-out clips are measured by beside their scores, from ``datamodule.references``.
+        known: what held-out clips are measured by beside their scores, from `references_of`; None measures nothing.
 
     Raises:
         FoldError: a loss or a probability is not finite, or predicting changes the method.
@@ -103,7 +103,7 @@ def train(
                 recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
                 _trainer(stage, device, recorder).fit(method, datamodule=module)
-        measures = _measures(method, recorder.held_out, known or {}, fold, device)
+        measures = _measures(method, recorder.held_out, known, fold, device)
         tick(1.0)
     result = FoldResult(
         subject=fold.subject,
@@ -196,13 +196,13 @@ def weights_digest(method: Method) -> str:
     return whole.hexdigest()
 
 
-def _measures(method: Method, held_out: Batch, known: Batch, fold: Fold, device: torch.device) -> dict[str, list[float]]:
+def _measures(method: Method, held_out: Batch, known: Batch | None, fold: Fold, device: torch.device) -> dict[str, list[float]]:
     """Return what a method tells of its held-out clips beside their probabilities, one number a clip.
 
     Raises:
         FoldError: a measure has not one number for each clip.
     """
-    if type(method).measures is Method.measures:
+    if known is None or type(method).measures is Method.measures:
         return {}
     beside = to_device(held_out_clips(known, fold), device) if known else {}
     method.eval()

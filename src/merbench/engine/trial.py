@@ -8,7 +8,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from merbench import methods
 from merbench.config import Request
-from merbench.data.datamodule import held_out_clips, serve, training_clips
+from merbench.data.datamodule import check_served, held_out_clips, serve, single, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.errors import UserError
@@ -25,10 +25,11 @@ def tried(request: Request, prepared: Prepared, asked: str) -> Method:
     where = _told(request)
     try:
         trial = fold.build(request, len(prepared.classes))
-        everything = serve(prepared, trial.inputs)
+        check_served(prepared, trial.inputs)
+        everything = serve(prepared.first(2), trial.inputs)
         if not isinstance(trial, ClosedForm):
             pair = Fold("two clips", train=(0, 1), test=(0, 1))
-            two, labelled = held_out_clips(everything, pair), training_clips(everything, pair)
+            two, labelled = held_out_clips(everything, pair), single(training_clips(everything, pair))
             shape = tuple(trial.probabilities(two).shape)
             if shape != (2, len(prepared.classes)):
                 raise ValueError(f"the logits of 2 clips have shape {shape}, not (2, {len(prepared.classes)})")
