@@ -41,7 +41,7 @@ class FRLDGT(Method):
     Args:
         classes: number of classes.
         size: height and width of the frames, pixels.
-        widths: channels of the DGM's levels, two or more; each level has half the size of the one before.
+        widths: channels of the DGM's levels; each has half the size of the one before, the first half the size of the frames.
         octaves: of the image pyramid from which the DGM starts.
         reach: the largest displacement that the DGM can add to that of least squares, in pixels of the 224-pixel face.
         side: height and width of a region, in distances between the eyes.
@@ -193,9 +193,9 @@ class DGM(nn.Module):
         super().__init__()
         self.octaves, self.reach = octaves, reach
         ins = (6 + 2 * octaves, *widths[:-1])
-        self.down = nn.ModuleList(_block(i, o, stride=1 if level == 0 else 2) for level, (i, o) in enumerate(zip(ins, widths, strict=True)))
-        self.up = nn.ModuleList(_block(deep + fine, fine) for fine, deep in zip(widths[-2:0:-1], widths[:1:-1], strict=True))
-        self.last = nn.Conv2d(widths[1], octaves + 2, 3, padding=1)
+        self.down = nn.ModuleList(_block(i, o, stride=2) for i, o in zip(ins, widths, strict=True))
+        self.up = nn.ModuleList(_block(deep + fine, fine) for fine, deep in zip(widths[-2::-1], widths[:0:-1], strict=True))
+        self.last = nn.Conv2d(widths[0], octaves + 2, 3, padding=1)  # at half the size: motion is smoother than the face
         nn.init.normal_(self.last.weight, std=1e-3)
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
@@ -209,7 +209,7 @@ class DGM(nn.Module):
         for block in self.down:
             x = block(x)
             levels.append(x)
-        for block, fine in zip(self.up, levels[-2:0:-1], strict=True):  # up to half the size: motion is smoother than the face
+        for block, fine in zip(self.up, levels[-2::-1], strict=True):
             x = functional.interpolate(x, size=fine.shape[-2:], mode="bilinear")
             x = block(torch.cat([x, fine], dim=1))
         x = functional.interpolate(self.last(x), size=before.shape[-2:], mode="bilinear")
