@@ -193,28 +193,41 @@ def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray
 
 
 def _truth(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Return the true displacement on the aligned face: looked up where each of its points lies in the database's frame.
+    """Return the true displacement on the aligned face.
 
     Raises:
         UserError: the renderer's record cannot be read.
     """
-    import cv2
-
     try:
         with np.load(path, allow_pickle=False) as record:
-            field, skin = record["displacement"].astype(np.float32), record["skin"]
-            origin, step = record["origin"].astype(np.float64), float(record["step"])
+            return on_the_aligned_face(record["displacement"], record["skin"], record["origin"], float(record["step"]), matrix)
     except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"the record of a rendered clip cannot be read: {error}", where=path, remedy="delete it, then render again: merbench synth"
         ) from error
+
+
+def on_the_aligned_face(
+    field: NDArray[np.float32], skin: NDArray[np.bool_], origin: NDArray[np.float32], step: float, matrix: NDArray[np.float32]
+) -> NDArray[np.float16]:
+    """Return a displacement of a database's frame as it is on the aligned face, (2, 56, 56), not a number beside the skin.
+
+    Args:
+        field: (2, h, w), pixels of the frame.
+        skin: (h, w).
+        origin: x and y of the field's first point in the frame.
+        step: pixels of the frame from one point to the next.
+        matrix: the alignment, (2, 3).
+    """
+    import cv2
+
     linear = matrix[:, :2].astype(np.float64)
     centres = np.arange(TRUTH_STEP / 2 - 0.5, faces.SIZE, TRUTH_STEP)
     grid = np.stack(np.meshgrid(centres, centres), axis=-1)  # (56, 56, 2), x and y on the aligned face
-    places = ((grid - matrix[:, 2]) @ np.linalg.inv(linear).T - origin) / step
+    places = ((grid - matrix[:, 2]) @ np.linalg.inv(linear).T - origin.astype(np.float64)) / step
     masked = np.where(skin, field, np.nan).transpose(1, 2, 0)
     found = cv2.remap(  # type: ignore[call-overload]  # its stubs know no None
-        masked.astype(np.float32),
+        np.ascontiguousarray(masked, dtype=np.float32),
         places.astype(np.float32),
         None,
         cv2.INTER_LINEAR,
