@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from merbench.cli import main
 from merbench.data import schemes
 from merbench.data.prepared import Prepared
+from merbench.data.synthetic.script import scenes
+from merbench.data.synthetic.write import write_scenes
 from merbench.sample import Clip
 
 
@@ -42,6 +44,45 @@ def write_flat(folder: Path, databases: tuple[str, ...] = ("smic", "casme2", "sa
 def flat_flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All 442 clips, flat. Tests do not write into it."""
     return write_flat(tmp_path_factory.mktemp("flow") / "flat")
+
+
+FEW = {
+    *("smic/s02/s02_po_01", "smic/s02/s02_sur_01", "smic/s04/s04_ne_01", "smic/s04/s04_ne_09"),
+    *("casme2/sub02/EP01_11f", "casme2/sub02/EP09_01", "casme2/sub06/EP02_31", "casme2/sub06/EP16_05"),
+    *("samm/006/006_1_2", "samm/006/006_2_4", "samm/007/007_5_3", "samm/007/007_7_1"),
+}
+"""Two clips each of two subjects of every database; SAMM's second and third are numbered with five digits."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A few rendered clips in the real layouts. Tests do not write into them.
+
+    Attributes:
+        root: of the databases' folders, with ``truth`` beside them.
+        scheme: `FEW`.
+    """
+
+    root: Path
+    scheme: schemes.Scheme
+
+    def clips(self, database: str) -> tuple[Clip, ...]:
+        """Return the clips of a database, in listed order."""
+        return self.scheme.select((database,))
+
+    def truths(self, database: str) -> tuple[Path, ...]:
+        """Return the renderer's record of each clip."""
+        return tuple(self.root / "truth" / f"{clip.key}.npz" for clip in self.clips(database))
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Twelve clips, rendered once."""
+    root, whole = tmp_path_factory.mktemp("rendered"), schemes.scheme("megc3")
+    script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW]
+    assert list(write_scenes(root, script, "mini", databases=("smic", "casme2", "samm"), workers=2))[-1].done == len(FEW)
+    clips = tuple(clip for clip in whole.clips if clip.key in FEW)
+    return Rendered(root, schemes.Scheme("few", whole.classes, clips, {clip.key: whole.labels[clip.key] for clip in clips}, "these tests"))
 
 
 @pytest.fixture

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.config import Training
-from merbench.data import protocol
+from merbench.data import faces, protocol
 from merbench.data.augment import mirror, mirror_some
 from merbench.data.datamodule import (
     LosoDataModule,
     check_batch,
     check_training,
     held_out_clips,
+    references,
     serve,
     steps_per_epoch,
     training_clips,
@@ -190,3 +193,182 @@ def test_relative_flow_that_is_not_centred_cannot_be_mirrored(small: Prepared) -
 def test_what_published_flow_cannot_serve_is_refused_with_the_reason(small: Prepared, inputs: Inputs, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         serve(small, inputs)
+
+
+# frames
+
+
+@pytest.fixture(scope="module")
+def aligned() -> Prepared:
+    """Four clips of two subjects as `prepare` makes them, of noise; their flow is the head's motion and that of one corner of the mouth."""
+    rng = np.random.default_rng(4)
+    clips = tuple(Clip("smic", f"smic/s{index // 2}", f"c{index}") for index in range(4))
+
+    def noise(*shape: int) -> NDArray[np.uint8]:
+        return rng.integers(0, 256, (4, *shape), dtype=np.uint8)
+
+    moved = np.zeros((4, 2, 224, 224), np.float16)
+    moved[:] = np.array([(3.25, -1.5), (0, 0), (-2, 4), (0.5, 0.25)]).reshape(4, 2, 1, 1)
+    moved[:, 0, 160:184, 56:88] += 4
+    landmarks = rng.uniform(20, 200, (4, 68, 2)).astype(np.float32)
+    landmarks[:, 27:31] = rng.uniform(90, 130, (4, 4, 2))
+    truth = np.full((4, 2, 56, 56), np.nan, np.float16)
+    truth[:, :, 8:48, 8:48] = np.array([2.0, -1.0]).reshape(2, 1, 1)
+    arrays: dict[str, NDArray[Any]] = {
+        "onset": noise(3, 224, 224),
+        "apex": noise(3, 224, 224),
+        "frames": noise(8, 3, 112, 112),
+        "times": np.linspace(0, 2, 8, dtype=np.float32)[None].repeat(4, axis=0),
+        "flow": moved,
+        "landmarks": landmarks,
+        "truth": truth,
+    }
+    return Prepared("smic", "frames", "megc3", clips, ("a", "b"), np.array([0, 1, 0, 1]), arrays, "pixels")
+
+
+def mirrored(prepared: Prepared) -> Prepared:
+    """Return what would have been prepared of the mirrored frames."""
+    arrays = {name: array[..., ::-1].copy() for name, array in prepared.arrays.items() if name not in ("landmarks", "times")}
+    arrays["flow"][:, 0] *= -1
+    points = prepared.arrays["landmarks"][:, list(faces.MIRRORED)].copy()
+    points[..., 0] = 223 - points[..., 0]
+    return dataclasses.replace(prepared, arrays={**arrays, "landmarks": points, "times": prepared.arrays["times"]})
+
+
+@pytest.mark.parametrize("size", [28, 48, 112])
+def test_everything_is_served_in_pixels_of_its_grid(aligned: Prepared, size: int) -> None:
+    batch = serve(aligned, Inputs(flow=Flow(size, strain=True), frame=Frame(size, colour=True, sequence=True), landmarks=True))
+    shapes = {name: tuple(tensor.shape) for name, tensor in batch.items() if isinstance(tensor, torch.Tensor)}
+    assert shapes == {
+        "label": (4,),
+        "clip": (4,),
+        "flow": (4, 3, size, size),
+        "onset": (4, 3, size, size),
+        "apex": (4, 3, size, size),
+        "frames": (4, 8, 3, size, size),
+        "times": (4, 8),
+        "landmarks": (4, 68, 2),
+    }
+    scale = size / 224
+    assert batch["flow"][:, :2, 0, 0].flatten().tolist() == pytest.approx([each * scale for each in (3.25, -1.5, 0, 0, -2, 4, 0.5, 0.25)])
+    assert torch.allclose(batch["landmarks"], (torch.from_numpy(aligned.arrays["landmarks"]) + 0.5) * scale - 0.5)
+    for name, length in (("onset", 224), ("apex", 224), ("frames", 112)):
+        found = batch[name].float()  # type: ignore[literal-required]
+        assert 0 <= found.min() < found.max() <= 1
+        assert found.mean().item() == pytest.approx(aligned.arrays[name].mean() / 255, abs=1e-3), length
+    if size == 112:
+        halves = aligned.arrays["apex"].reshape(4, 3, 112, 2, 112, 2).mean(axis=(3, 5)) / 255
+        assert np.allclose(batch["apex"].numpy(), halves, atol=1e-5)
+        assert np.allclose(batch["frames"].numpy(), aligned.arrays["frames"] / 255, atol=5e-4)
+
+
+def test_landmarks_stay_on_what_they_mark(aligned: Prepared) -> None:
+    """A bright square of 8 pixels is one pixel at 28: its centre and the landmark on it are the same place in both."""
+    onset, points = np.zeros_like(aligned.arrays["onset"]), aligned.arrays["landmarks"].copy()
+    onset[:, :, 80:88, 120:128] = 255
+    points[:, 5] = (123.5, 83.5)
+    marked = dataclasses.replace(aligned, arrays={**aligned.arrays, "onset": onset, "landmarks": points})
+    batch = serve(marked, Inputs(frame=Frame(28), landmarks=True))
+    x, y = batch["landmarks"][0, 5].tolist()
+    assert (x, y) == (15, 10)
+    assert batch["onset"][0, 0, 10, 15] == pytest.approx(1)
+    assert batch["onset"][0, 0].sum() == pytest.approx(1)
+
+
+def test_grey_is_what_eyes_see_of_colour(aligned: Prepared) -> None:
+    colour = serve(aligned, Inputs(frame=Frame(28, colour=True)))["onset"]
+    grey = serve(aligned, Inputs(frame=Frame(28)))["onset"]
+    assert grey.shape == (4, 1, 28, 28)
+    assert torch.allclose(grey[:, 0], 0.299 * colour[:, 0] + 0.587 * colour[:, 1] + 0.114 * colour[:, 2], atol=1e-6)
+
+
+def test_strain_is_that_of_the_fine_flow(aligned: Prepared) -> None:
+    found = serve(aligned, Inputs(flow=Flow(28, strain=True)))["flow"][:, 2]
+    assert (found > 0).any()
+    assert torch.equal(found[0], found[1]), "the head's motion strains nothing"
+    assert found[:, 21, 8:10].abs().max() == 0, "within a part that moves as one there is none"
+
+
+@pytest.mark.parametrize("how", ["nose", "median"])
+def test_stabilised_flow_is_without_the_heads_motion(aligned: Prepared, how: str) -> None:
+    still = serve(aligned, Inputs(flow=Flow(28, stabilisation="nose" if how == "nose" else "median")))["flow"]
+    expected = torch.zeros(2, 28, 28)
+    expected[0, 20:23, 7:11] = 4 * 28 / 224
+    assert torch.allclose(still, expected.expand(4, 2, 28, 28), atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["nose", "median"])
+def test_stabilising_leaves_strain(aligned: Prepared, how: str) -> None:
+    asked = Flow(48, strain=True, stabilisation="nose" if how == "nose" else "median")
+    assert torch.equal(serve(aligned, Inputs(flow=asked))["flow"][:, 2:], serve(aligned, Inputs(flow=Flow(48, strain=True)))["flow"][:, 2:])
+
+
+EVERYTHING = Inputs(flow=Flow(28, strain=True), frame=Frame(28, sequence=True), landmarks=True)
+
+
+def test_mirroring_twice_is_nothing(aligned: Prepared) -> None:
+    batch = serve(aligned, EVERYTHING)
+    once, twice = mirror(batch), mirror(mirror(batch))
+    for name in ("flow", "onset", "apex", "frames", "landmarks"):
+        assert torch.allclose(twice[name], batch[name], atol=1e-5), name
+        assert not torch.allclose(once[name], batch[name], atol=1e-2), name
+
+
+def test_a_mirrored_batch_is_that_of_mirrored_frames(aligned: Prepared) -> None:
+    batch, other = mirror(serve(aligned, EVERYTHING)), serve(mirrored(aligned), EVERYTHING)
+    assert set(batch) == set(other)
+    for name in batch:
+        assert torch.allclose(batch[name].float(), other[name].float(), atol=1e-4), name  # type: ignore[literal-required]
+
+
+def test_sequences_rest_in_half_precision_and_batches_are_single(aligned: Prepared) -> None:
+    everything = serve(aligned, EVERYTHING)
+    assert everything["frames"].dtype == torch.float16
+    assert {everything[name].dtype for name in ("flow", "onset", "apex", "times", "landmarks")} == {torch.float32}
+    data = module(aligned, 0, Training(mirror=True), inputs=EVERYTHING)
+    assert next(iter(data.batches(0)))["frames"].dtype == torch.float32
+    assert held_out_clips(everything, protocol.loso(aligned.clips)[0])["frames"].dtype == torch.float32
+
+
+def test_references_are_not_served_and_are_no_number_beside_the_face(aligned: Prepared) -> None:
+    """The true motion is for measuring by: whoever trained on it, or predicted from it, would have seen the answer."""
+    everything, fold = serve(aligned, EVERYTHING), protocol.loso(aligned.clips)[0]
+    for batch in (everything, held_out_clips(everything, fold), training_clips(everything, fold)):
+        assert "truth" not in batch
+    assert "label" not in held_out_clips(everything, fold)
+    found = references(aligned, EVERYTHING)
+    assert "label" not in found
+    assert found["clip"].tolist() == [0, 1, 2, 3]
+    assert torch.equal(found["flow"], everything["flow"][:, :2])
+    assert found["truth"].shape == (4, 2, 28, 28)
+    assert found["truth"][:, :, :3].isnan().all()
+    assert found["truth"][0, :, 14, 14].tolist() == pytest.approx([2 / 8, -1 / 8])
+    assert references(aligned, Inputs(flow=Flow(28))) == {}
+    without = {name: array for name, array in aligned.arrays.items() if name != "truth"}
+    assert "truth" not in references(dataclasses.replace(aligned, arrays=without), EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (Inputs(frame=Frame(225)), "frames of 225 pixels, faces are aligned to 224"),
+        (Inputs(frame=Frame(113, sequence=True)), "sequences of 113 pixels, the store keeps 112"),
+        (Inputs(flow=Flow(256)), "flow of 256 pixels, it is computed at 224"),
+        (Inputs(flow=Flow(256), frame=Frame(300)), "frames of 300 pixels.*flow of 256 pixels"),
+    ],
+)
+def test_what_frames_cannot_serve_is_refused_with_the_reason(aligned: Prepared, inputs: Inputs, reason: str) -> None:
+    with pytest.raises(UserError, match=reason) as caught:
+        serve(aligned, inputs)
+    assert caught.value.remedy == "ask for a smaller size"
+    serve(aligned, Inputs(flow=Flow(224, pixels=True, stabilisation="nose"), frame=Frame(112, sequence=True)))
+
+
+def test_joined_databases_are_served_as_one(aligned: Prepared) -> None:
+    from merbench.data.prepared import join
+
+    other = dataclasses.replace(aligned, on="samm", clips=tuple(Clip("samm", f"samm/{c.name}", c.name) for c in aligned.clips))
+    both, alone = serve(join([aligned, other], "smic+samm"), EVERYTHING), serve(aligned, EVERYTHING)
+    assert both["clip"].tolist() == list(range(8))
+    for name in ("flow", "onset", "frames", "landmarks", "label"):
+        assert torch.equal(both[name], torch.cat([alone[name], alone[name]])), name

@@ -193,11 +193,11 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 
 def _whole(raw: bytes) -> bool:
-    """Return whether a file ends as its format ends: OpenCV fills what is missing of a cut JPEG or BMP with grey and says nothing."""
+    """Return whether a file ends as its format ends: OpenCV 4 fills what is missing of a cut JPEG or BMP with grey and says nothing."""
     if raw[:2] == b"\xff\xd8":
-        return b"\xff\xd9" in raw[-4096:]  # some cameras write notes after the end of the image
+        return raw.rfind(b"\xff\xd9") > raw.rfind(b"\xff\xda")  # it ends after its last scan begins; a thumbnail ends before that
     if raw[:2] == b"BM":
-        return len(raw) >= int.from_bytes(raw[2:6], "little")
+        return len(raw) >= max(14, int.from_bytes(raw[2:6], "little"))
     if raw[:4] == b"\x89PNG":
         return b"IEND" in raw[-64:]
     return False

@@ -199,7 +199,7 @@ def _truth(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
         UserError: the renderer's record cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as record:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:  # numpy leaves a damaged file open
             return on_the_aligned_face(record["displacement"], record["skin"], record["origin"], float(record["step"]), matrix)
     except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
@@ -316,7 +316,7 @@ def _assemble(
 def _stored(piece: Piece) -> Arrays:
     """Read a finished clip."""
     try:
-        with np.load(piece.target, allow_pickle=False) as arrays:
+        with piece.target.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
