@@ -43,19 +43,41 @@ def test_the_board_opens_without_torch(with_flow: Path, cli: Cli) -> None:
         assert imported(*words) == (0, set())
 
 
-@pytest.mark.parametrize("words", [["bench", "svmflow"], ["bench", "svm_flow"], ["datasets"], ["leaderboard"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bench", "svmflow"],
+        ["bench", "svm_flow", "--source", "frames"],
+        ["bench", "svm_flow", "--on", "smick"],
+        ["datasets"],
+        ["leaderboard"],
+    ],
+)
 def test_a_mistake_is_answered_before_anything_heavy_is_imported(here: Path, words: list[str]) -> None:
     code, names = imported(*words)
     assert code == (0 if words == ["datasets"] else 2)
     assert names == set()
 
 
-def test_nothing_set_up_is_answered_with_how_to(here: Path, cli: Cli) -> None:
-    found = cli("bench", "svm_flow")
-    assert found.code == 2
-    for part in ("no data are set up", "merbench data set published-flow PATH", "MERBENCH_PUBLISHED_FLOW", "<subject>_<clip>.png"):
-        assert part in found.err
-    assert "not set up" in cli("datasets").out
+def test_what_is_asked_for_and_not_set_up_is_answered_with_how_to(here: Path, cli: Cli) -> None:
+    """Without words about data a first look is rendered (test_first_look.py); what is named must be there."""
+    for words, parts in {
+        ("--source", "published-flow"): (
+            "no data are set up",
+            "merbench data set published-flow PATH",
+            "MERBENCH_PUBLISHED_FLOW",
+            "<clip>.png",
+        ),
+        ("--source", "frames"): ("no frames are set up", "merbench data set casme2 PATH", "MERBENCH_CASME2"),
+        ("--source", "frames", "--on", "samm"): ("no frames are set up: samm", "merbench data set samm PATH", "MERBENCH_SAMM"),
+        ("--scheme", "megc3"): ("no data are set up for megc3", "merbench data set casme2 PATH", "merbench synth synthetic --size full"),
+    }.items():
+        found = cli("bench", "svm_flow", *words)
+        assert found.code == 2
+        for part in parts:
+            assert part in found.err
+    assert cli("datasets").out.count("not set up") == 5
+    assert not list(here.iterdir())
 
 
 def test_from_nothing_to_a_row(here: Path, flat_flow: Path, cli: Cli) -> None:
@@ -132,7 +154,7 @@ def test_compare_by_key(with_flow: Path, cli: Cli) -> None:
         (["bench", "prior", "--on", "smic", "--seeds", "0"], "--seeds"),
         (["bench", "prior", "--on", "smic", "--workers", "many"], "'many' workers cannot be had"),
         (["bench", "prior", "--on", "smic", "--workers", "0"], "'0' workers cannot be had"),
-        (["bench", "prior", "--on", "smic", "--source", "casme2"], "does not read the frames of casme2"),
+        (["bench", "prior", "--on", "smic", "--source", "casme2"], "casme2 is a database, not a source"),
         (["bench", "prior", "--on", "smic", "--source", "published_flow"], "did you mean 'published-flow'?"),
         (["bench", "svm_flow", "--on", "smic", "method.cc=3"], "did you mean 'method.c'?"),
         (["bench", "svm_flow", "--on", "smic", "method.c=-1"], "method.c"),
@@ -147,7 +169,15 @@ def test_compare_by_key(with_flow: Path, cli: Cli) -> None:
         (["bench", "ststnet", "--on", "smic", "method.dropout=2"], "dropout probability 2.0 is not in [0, 1)"),
         (["bench", "ststnet", "--on", "smic", "training.mirror=true"], "cannot be mirrored before it is centred"),
         (["methods", "ststnett"], "did you mean 'ststnet'?"),
-        (["data", "set", "casme2", "."], "does not read the frames of casme2"),
+        (["data", "set", "casme2", "."], "no folder of subjects (sub[0-9][0-9]) in it"),
+        (["data", "set", "casme", "."], "did you mean 'casme2'?"),
+        (["data", "set", "synthetic", "."], "holds no rendered database"),
+        (["prepare", "smic+casme"], "did you mean 'casme2'?"),
+        (["prepare", "smic", "--source", "frames"], "no frames are set up: smic"),
+        (
+            ["bench", "frl_dgt", "--on", "smic"],
+            "published-flow cannot serve this method: the method reads frames; the method reads landmarks",
+        ),
         (["data", "set", "published-flow", "nowhere"], "there is no such folder"),
         (["data", "set", "published-flow", "."], "holds no flow image"),
         (["compare", "a", "b"], "there is no run 'a'"),
