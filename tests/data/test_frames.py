@@ -99,6 +99,7 @@ def test_the_nearest_frame_is_nearest_and_of_two_the_earlier(there: set[int], wa
     assert found in there
     assert not any(abs(number - wanted) < abs(found - wanted) for number in there)
     assert not (found > wanted and 2 * wanted - found in there)
+    assert frames.nearest([wanted + 2, wanted - 2], wanted) == wanted - 2
 
 
 def test_the_middle() -> None:
