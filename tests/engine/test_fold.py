@@ -166,8 +166,7 @@ def damaged(prepared: Prepared, fold: int) -> Prepared:
     arrays = {name: array.copy() for name, array in prepared.arrays.items()}
     rng = np.random.default_rng(0)
     for array in arrays.values():
-        garbage = rng.integers(0, 256, array[test].shape) if array.dtype == np.uint8 else rng.uniform(0, 50, array[test].shape)
-        array[test] = garbage.astype(array.dtype)
+        array[test] = rng.uniform(0, 255 if array.dtype == np.uint8 else 50, array[test].shape).astype(array.dtype)
     return dataclasses.replace(prepared, arrays=arrays, labels=labels)
 
 
@@ -188,9 +187,10 @@ def test_a_methods_measures_of_held_out_clips_are_kept(small_faces: Prepared) ->
     request = request_of("frl_dgt")
     folds, method = protocol.loso(small_faces.clips), engine.build(request, 3)
     everything, known = serve(small_faces, method.inputs), engine.references_of(method, small_faces)
+    other: Batch = {**known, "truth": -known["truth"]}
     results = [
         engine.train(request, small_faces, everything, folds[1], folds, 0, CPU, environment("local", "cpu"), known=each)[0]
-        for each in (known, {**known, "truth": -known["truth"]})
+        for each in (known, other)
     ]
     assert set(results[0].measures) >= {"correlation with TV-L1", "correlation with the truth", "endpoint error, 224-pixel face"}
     assert all(len(values) == len(folds[1].test) for values in results[0].measures.values())

@@ -16,7 +16,7 @@ MACRO, MACRO_LONGEST = 4.0, 7.0
 """How many times stronger a macro-expression is, up to a longest motion at which the skin does not yet fold over."""
 
 
-LAMP = (0.03, 0.03, 0.02)
+LAMP = (0.015, 0.015, 0.01)
 """How far the light swings: its gain, its slope from the middle to the side, and from the middle to the top."""
 
 
