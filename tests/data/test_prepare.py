@@ -20,10 +20,10 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from merbench.data import faces, flow, frames, prepare, prepared, store
+from merbench.data import faces, flow, frames, pieces, prepare, prepared, store
 from merbench.data.frames import Footage
 from merbench.data.load import READERS
-from merbench.data.prepare import Piece
+from merbench.data.pieces import Piece
 from merbench.errors import UserError
 from tests.conftest import Rendered
 
@@ -236,7 +236,7 @@ class Workshop:
 @pytest.fixture
 def shop(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     found = Workshop(rendered, tmp_path)
-    make, look = prepare.make, faces.landmarks
+    make, look = pieces.make, faces.landmarks
 
     def spy(piece: Piece) -> bool:
         found.made.append(piece.clip)
@@ -445,7 +445,7 @@ def test_a_killed_run_leaves_no_set_and_is_gone_on_with(
     assert 2 <= len(kept) < 4
     assert store.find(tmp_path / "prepared", "synthetic", "few") == []
     (work / ".half.npz").write_bytes(b"what a kill leaves of a file that was being written")
-    make, remade = prepare.make, []
+    make, remade = pieces.make, []
 
     def spy(piece: Piece) -> bool:
         remade.append(piece.target.name)

@@ -26,7 +26,7 @@ class Prepared:
         clips: N clips in listed order; a clip's position is its number in a batch.
         classes: class names.
         labels: (N,) int64.
-        arrays: by name, first dimension N. Published flow: ``flow`` (N, 3, 28, 28) uint8. Frames: see ``data.prepare``. Empty where the
+        arrays: by name, first dimension N. Published flow: ``flow`` (N, 3, 28, 28) uint8. Frames: see `data.pieces`. Empty where the
             set is joined from ``parts``.
         units: of flow.
         known: the fingerprint, where the store has seen to it that nothing was changed; else it is computed.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from merbench import processes, scores
 from merbench.batch import Batch
-from merbench.data import faces, flow, prepare
+from merbench.data import faces, flow, pieces
 from merbench.data.synthetic import layouts
 from merbench.data.synthetic.muscles import class_of
 from merbench.data.synthetic.render import render, truth
@@ -56,7 +56,7 @@ def _judge(scene: Scene) -> Judged:
     matrix = faces.alignment(true.landmarks[0] if points is None else points)
     first, second = faces.aligned(onset, matrix), faces.aligned(apex, matrix)
     found = flow.tvl1(first, second)
-    known = prepare.on_the_aligned_face(true.displacement, true.skin, true.origin, true.step, matrix).astype(np.float32)
+    known = pieces.on_the_aligned_face(true.displacement, true.skin, true.origin, true.step, matrix).astype(np.float32)
     error = np.sqrt(((found.reshape(2, 56, 4, 56, 4).mean((2, 4)) - known) ** 2).sum(0))
     views = {
         "flow": np.concatenate([flow.resized_flow(found, 28), flow.resized(flow.strain(found), 28)]),

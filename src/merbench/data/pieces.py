@@ -1,0 +1,181 @@
+"""One clip made ready: its face found and aligned, its flow computed, kept in a file of its own until the database is whole.
+
+What is kept of a clip (`ARRAYS`): ``onset`` and ``apex`` (3, 224, 224) uint8, the aligned face, red first; ``frames`` (8, 3, 112, 112)
+uint8 and ``times`` (8,), the sequence from onset to offset; ``flow`` (2, 224, 224) float16, TV-L1 from onset to apex in pixels;
+``landmarks`` (68, 2), on the aligned onset; ``alignment`` (2, 3), from pixels of the database's frame to the aligned face; where the
+database is rendered, ``truth`` (2, 56, 56) float16, the true displacement in pixels of the 224-pixel face, not a number beside the face.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merbench.data import faces, flow, frames
+from merbench.errors import UserError
+
+SEQUENCE_SIZE = 112
+"""Height and width of sequences: eight frames a clip at 224 pixels would be most of a store that few methods read."""
+
+TRUTH_STEP = 4
+"""Pixels of the aligned face from one known displacement to the next; the rendered fields are smooth."""
+
+NO_FACE = "no-face"
+"""The one array of a clip in which no face was found."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One clip to be prepared.
+
+    Attributes:
+        clip: key, for messages.
+        onset, apex, sequence: files.
+        times: of the sequence.
+        truth: the renderer's record of the clip, where it is rendered.
+        points: landmarks to use instead of looking for a face.
+        target: the file that holds the arrays when it is finished.
+    """
+
+    clip: str
+    onset: Path
+    apex: Path
+    sequence: tuple[Path, ...]
+    times: tuple[float, ...]
+    truth: Path | None
+    target: Path
+    points: tuple[tuple[float, float], ...] = ()
+
+
+def make(piece: Piece) -> bool:
+    """Prepare one clip and write its file, whole; return whether a face was found.
+
+    Raises:
+        UserError: a frame cannot be read, or has another size than the onset.
+    """
+    files = tuple(dict.fromkeys((piece.onset, piece.apex, *piece.sequence)))
+    images = {path: frames.read(path) for path in files}
+    for path, image in images.items():
+        if image.shape != images[piece.onset].shape:
+            height, width = image.shape[:2]
+            raise UserError(
+                f"a frame of {piece.clip} is {width} x {height}, its onset {images[piece.onset].shape[1]} x {images[piece.onset].shape[0]}",
+                where=path,
+                remedy="fetch this clip again: all its frames have one size",
+            )
+    points = np.array(piece.points, dtype=np.float32) if piece.points else _look(images, files)
+    arrays = {NO_FACE: np.zeros(1, dtype=np.uint8)} if points is None else _arrays(piece, images, points)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    _write(piece.target, content.getvalue())
+    return points is not None
+
+
+def _look(images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> NDArray[np.float32] | None:
+    """Return the landmarks of the onset, or of the first other frame in which a face is found: a head hardly moves within a clip."""
+    for path in files:
+        points = faces.landmarks(images[path])
+        if points is not None:
+            return points
+    return None
+
+
+def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray[np.float32]) -> Arrays:
+    import cv2
+
+    matrix = faces.alignment(points)
+    onset, apex = (faces.aligned(images[path], matrix) for path in (piece.onset, piece.apex))
+    half = {
+        path: cv2.resize(faces.aligned(images[path], matrix), (SEQUENCE_SIZE,) * 2, interpolation=cv2.INTER_AREA)
+        for path in set(piece.sequence)
+    }
+    arrays = {
+        "onset": onset.transpose(2, 0, 1),
+        "apex": apex.transpose(2, 0, 1),
+        "frames": np.stack([half[path].transpose(2, 0, 1) for path in piece.sequence]),
+        "times": np.array(piece.times, dtype=np.float32),
+        "flow": flow.tvl1(onset, apex).astype(np.float16),
+        "landmarks": faces.moved(points, matrix),
+        "alignment": matrix,
+    }
+    if piece.truth is not None:
+        arrays["truth"] = _truth(piece.truth, matrix)
+    return arrays
+
+
+def _truth(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return the true displacement on the aligned face.
+
+    Raises:
+        UserError: the renderer's record cannot be read.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:  # numpy leaves a damaged file open
+            return on_the_aligned_face(record["displacement"], record["skin"], record["origin"], float(record["step"]), matrix)
+    except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"the record of a rendered clip cannot be read: {error}", where=path, remedy="delete it, then render again: merbench synth"
+        ) from error
+
+
+def on_the_aligned_face(
+    field: NDArray[np.float32], skin: NDArray[np.bool_], origin: NDArray[np.float32], step: float, matrix: NDArray[np.float32]
+) -> NDArray[np.float16]:
+    """Return a displacement of a database's frame as it is on the aligned face, (2, 56, 56), not a number beside the skin.
+
+    Args:
+        field: (2, h, w), pixels of the frame.
+        skin: (h, w).
+        origin: x and y of the field's first point in the frame.
+        step: pixels of the frame from one point to the next.
+        matrix: the alignment, (2, 3).
+    """
+    import cv2
+
+    linear = matrix[:, :2].astype(np.float64)
+    centres = np.arange(TRUTH_STEP / 2 - 0.5, faces.SIZE, TRUTH_STEP)
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1)  # (56, 56, 2), x and y on the aligned face
+    places = ((grid - matrix[:, 2]) @ np.linalg.inv(linear).T - origin.astype(np.float64)) / step
+    masked = np.where(skin, field, np.nan).transpose(1, 2, 0)
+    found = cv2.remap(  # type: ignore[call-overload]  # its stubs know no None
+        np.ascontiguousarray(masked, dtype=np.float32),
+        places.astype(np.float32),
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(np.nan,) * 4,
+    )
+    return np.asarray((found @ linear.T).transpose(2, 0, 1), dtype=np.float16)
+
+
+def stored(piece: Piece) -> Arrays:
+    """Read a finished clip."""
+    try:
+        with piece.target.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"the finished part of {piece.clip} cannot be read: {error}", where=piece.target, remedy="delete this file; it is made again"
+        ) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole: a kill leaves it there or not."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=path.suffix, delete=False) as file:
+        unfinished = Path(file.name)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # a full disk keeps no half of it
