@@ -76,6 +76,8 @@ class Batch(TypedDict, total=False):
     landmarks: Tensor
     """(B, 68, 2): x, y on the onset, in pixels of the frame grid (of the flow grid for a method without frames), pixel centres at whole
     numbers."""
+    tvl1: Tensor
+    """(B, 2, h, w): TV-L1 flow in pixels of the frame grid. `Method.measures` alone gets it."""
     truth: Tensor
     """(B, 2, h, w): the true displacement of a rendered clip in pixels of the frame grid, not a number beside the face. In no batch that is
     trained on or predicted from: `Method.measures` alone gets it."""

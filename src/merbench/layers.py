@@ -83,4 +83,4 @@ class KeyedUniform(KeyedDraw):
     def forward(self, like: Tensor) -> Tensor:
         """Return draws in [0, 1), of the shape, type and device of ``like``."""
         counters = torch.arange(like.numel(), device=like.device).view(like.shape)
-        return streams.uniform(self.next_key(), counters).to(like.dtype)
+        return (streams.uniform(self.next_key(), counters) * 2**24).floor().to(like.dtype) / 2**24  # below 1 in single precision too

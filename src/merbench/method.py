@@ -127,7 +127,7 @@ class Method(LightningModule):
         from it.
 
         Args:
-            batch: the held-out clips as `outputs` gets them, and for methods that read frames ``flow``, TV-L1 in pixels of the frame grid, and
+            batch: the held-out clips as `outputs` gets them, and for methods that read frames ``tvl1``, TV-L1 flow in pixels of the frame grid, and
                 of rendered clips ``truth``.
         """
         return {}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from merbench import scores
 from merbench.config import run_key
 from merbench.data import manifest
+from merbench.data.schemes import FIRST_LOOK
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
@@ -187,14 +188,14 @@ def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
     for result in results:
         for name, found in result.measures.items():
             values.setdefault(name, []).extend(found)
-    return {name: float(np.median(found)) for name, found in values.items()}
+    return {name: float(np.nanmedian(found)) for name, found in values.items() if not np.isnan(found).all()}
 
 
 def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
-    if scheme.endswith("-mini"):
+    if scheme == FIRST_LOOK:
         marks.append("few subjects")
     whole = manifest.COMPOSITES["3db"]
     databases = manifest.databases_of(on)

@@ -71,7 +71,7 @@ def bench(
                 each,
                 source=source,
                 scheme=scheme,
-                preset=preset or ("quick" if scheme.endswith("-mini") else "full"),
+                preset=preset or ("quick" if scheme == schemes.FIRST_LOOK else "full"),
                 overrides=overrides or [],
                 seeds=seeds,
                 worker_count=count,
@@ -100,16 +100,17 @@ def _databases(on: str) -> list[str]:
 
 def _render_mini(scheme: str | None, workers: int | None) -> str:
     """Render the mini set into ``synthetic``, since nothing is set up, and return the source."""
-    from merbench.data import load
+    from merbench.data import load, schemes
     from merbench.data.manifest import DATABASES
-    from merbench.data.synthetic.write import write
 
-    if scheme not in (None, "megc3-mini"):
+    if scheme not in (None, schemes.FIRST_LOOK):
         raise UserError(
             f"no data are set up for {scheme}",
             where="--scheme",
             remedy="merbench data set casme2 PATH (docs/data.md), or merbench synth synthetic --size full, or leave --scheme out",
         )
+    from merbench.data.synthetic.write import write
+
     typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
     with watching() as watch:
         for state in write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers):

@@ -56,7 +56,7 @@ def references(prepared: Prepared, inputs: Inputs) -> Batch:
     if inputs.frame is None:
         return {}
     size = inputs.frame.size
-    batch: Batch = {"clip": torch.arange(len(prepared.clips)), "flow": _flow(prepared, Flow(size))}
+    batch: Batch = {"clip": torch.arange(len(prepared.clips)), "tvl1": _flow(prepared, Flow(size))}
     if prepared.shape("truth") is not None:
         known = torch.cat([torch.from_numpy(block).float() for block in prepared.blocks("truth")])
         batch["truth"] = functional.interpolate(known, size=(size, size), mode="bilinear") * (size / faces.SIZE)
@@ -134,8 +134,14 @@ def check_training(prepared: Prepared, inputs: Inputs, training: Training) -> No
     """Refuse training settings that the data cannot bear.
 
     Raises:
-        UserError: mirroring relative flow that is not centred: u has no zero to be negated about.
+        UserError: mirroring relative flow that is not centred, since u has no zero to be negated about; or landmarks without an image.
     """
+    if training.mirror and inputs.landmarks and inputs.frame is None and inputs.flow is None:
+        raise UserError(
+            "landmarks alone cannot be mirrored: there is no image whose width says where",
+            where="training.mirror",
+            remedy="training.mirror=false, or ask for frames or flow beside the landmarks",
+        )
     if training.mirror and prepared.units == "relative" and inputs.flow is not None and inputs.flow.stabilisation == "none":
         raise UserError(
             "flow in relative units has no zero, so it cannot be mirrored before it is centred",

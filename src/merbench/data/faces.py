@@ -19,15 +19,16 @@ SIZE = 224
 """Height and width of the canonical face, pixels."""
 
 ANCHORS = {
-    36: (61.0, 90.0),  # outer and inner corners of the right eye, as seen on the left of the image
-    39: (91.0, 90.0),
-    42: (133.0, 90.0),
-    45: (163.0, 90.0),
-    27: (112.0, 88.0),  # bridge of the nose, its tip, its base: what no expression of the mouth moves
-    30: (112.0, 123.0),
-    33: (112.0, 134.0),
+    36: (60.5, 90.0),  # outer and inner corners of the right eye, as seen on the left of the image
+    39: (90.5, 90.0),
+    42: (132.5, 90.0),
+    45: (162.5, 90.0),
+    27: (111.5, 88.0),  # bridge of the nose, its tip, its base: what no expression of the mouth moves
+    30: (111.5, 123.0),
+    33: (111.5, 134.0),
 }
-"""The template: landmark number (from 0) to x, y on the canonical face. Eye centres are 72 pixels apart."""
+"""The template: landmark number (from 0) to x, y on the canonical face. Eye centres are 72 pixels apart; the
+middle of the face, 111.5, is that of 224 pixels counted from 0, so that a mirrored face lies where the face lay."""
 
 MIRRORED = (
     *range(16, -1, -1),  # jaw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,10 +57,10 @@ def footage(clip: Clip, folder: Path) -> Footage:
     assert onset is not None, "a source knows where its clips begin"
     assert offset is not None
     there = numbered(folder)
-    for name, wanted in (("onset", onset), ("apex", clip.apex)):
-        if wanted is not None and wanted not in there:
+    for name, number in (("onset", onset), ("apex", clip.apex)):
+        if number is not None and number not in there:
             raise UserError(
-                f"the {name} frame {wanted} of {clip.key} is missing: the folder has {len(there)} frames from {min(there)} to {max(there)}",
+                f"the {name} frame {number} of {clip.key} is missing: the folder has {len(there)} frames from {min(there)} to {max(there)}",
                 where=folder,
                 remedy="fetch this clip again, or correct the frame numbers in the owner's sheet",
             )
@@ -73,8 +73,11 @@ def footage(clip: Clip, folder: Path) -> Footage:
                 remedy="fetch this clip again",
             )
         clip = replace(clip, apex=apex, flags=(*clip.flags, "apex: middle frame"))
+    wanted = sequence(onset, offset)
+    chosen = tuple(nearest(there, number) for number in wanted)
+    if chosen != wanted:
+        clip = replace(clip, flags=(*clip.flags, "sequence: nearest frames for missing ones"))
     assert clip.apex is not None
-    chosen = tuple(nearest(there, number) for number in sequence(onset, offset))
     span = max(clip.apex - onset, 1)
     times = tuple((number - onset) / span for number in chosen)
     return Footage(clip, there[onset], there[clip.apex], tuple(there[number] for number in chosen), times)
@@ -98,15 +101,22 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
             found.append(find(clip))
         except UserError as error:
             wrong.append(error)
+    refuse(wrong, len(wrong) + len(found), where)
+    return tuple(found)
+
+
+def refuse(wrong: Sequence[UserError], total: int, where: Path) -> None:
+    """Say of every clip that cannot be used why, in one message; nothing where there is none.
+
+    Raises:
+        UserError: there is one.
+    """
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
         listed = "\n  ".join(f"{error.what} ({error.where})" for error in wrong[:TOLD])
         more = f"\n  and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
-        raise UserError(
-            f"{len(wrong)} of {len(wrong) + len(found)} clips cannot be used:\n  {listed}{more}", where=where, remedy=wrong[0].remedy
-        )
-    return tuple(found)
+        raise UserError(f"{len(wrong)} of {total} clips cannot be used:\n  {listed}{more}", where=where, remedy=wrong[0].remedy)
 
 
 def tree(root: Path, names: Iterable[str], child: str) -> Path:

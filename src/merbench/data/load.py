@@ -78,26 +78,28 @@ def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
     return manifest.join(tuple(whole)) or "3db"
 
 
-def set_up() -> str | None:
-    """Return the most telling source of which something is set up; None where nothing is."""
+def set_up(root: Path = store.ROOT) -> str | None:
+    """Return the most telling source of which something is set up or prepared; None where nothing is."""
     for source in SOURCES:
-        if source == published_flow.NAME:
-            if data_path(source) or store.find(store.ROOT, source, "megc3"):
-                return source
-        elif any(place(source, database) for database in READERS):
+        there = data_path(source) if source == published_flow.NAME else any(place(source, database) for database in READERS)
+        if there or store.schemes_of(root, source):
             return source
     return None
 
 
-def scheme_for(source: str, folder: Path | None = None) -> str:
-    """Return the scheme that a source is good for when none is asked for: ``megc3-mini`` for the mini rendering, else ``megc3``.
+def scheme_for(source: str, folder: Path | None = None, root: Path = store.ROOT) -> str:
+    """Return the scheme that a source is good for when none is asked for: of a cut-down rendering or store the cut-down one, else ``megc3``.
 
     Args:
         source: of the data.
         folder: of rendered databases; None for the one that is set up.
+        root: of all prepared sets, asked where no database is set up.
     """
-    sizes = {rendered_size(database, folder) for database in READERS} if source == SYNTHETIC else set()
-    return "megc3-mini" if "mini" in sizes else "megc3"
+    if source == SYNTHETIC and (sizes := {rendered_size(database, folder) for database in READERS} - {None}):
+        return schemes.FIRST_LOOK if "mini" in sizes else "megc3"
+    stored = store.schemes_of(root, source)
+    nothing_else = not any(place(source, database) for database in READERS)
+    return schemes.FIRST_LOOK if stored == {schemes.FIRST_LOOK} and nothing_else else "megc3"
 
 
 def place(source: str, database: str) -> Path | None:
@@ -201,7 +203,7 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
         raise UserError(
             f"{len(lost)} of {len(truths)} clips of {scheme.name} are not rendered in this {database}",
             where=lost[0],
-            remedy=f"merbench synth {path.parent} --size {'mini' if 'mini' in scheme.name else 'full'}, or another --scheme",
+            remedy=f"merbench synth {path.parent} --size {'mini' if scheme.name == schemes.FIRST_LOOK else 'full'}, or another --scheme",
         )
     return prepare(source, scheme, READERS[database](path, clips), truths=truths, root=root, watch=watch, workers=workers)
 

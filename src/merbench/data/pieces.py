@@ -32,6 +32,9 @@ TRUTH_STEP = 4
 NO_FACE = "no-face"
 """The one array of a clip in which no face was found."""
 
+FACE_IN = "face-in"
+"""In which of a clip's files the face was found, (1,): 0 is the onset. Becomes a flag of the clip."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -44,6 +47,7 @@ class Piece:
         onset, apex, sequence: files.
         times: of the sequence.
         truth: the renderer's record of the clip, where it is rendered.
+        numbers: of onset and apex, which the renderer's record must name too.
         points: landmarks to use instead of looking for a face.
         target: the file that holds the arrays when it is finished.
     """
@@ -55,6 +59,7 @@ class Piece:
     times: tuple[float, ...]
     truth: Path | None
     target: Path
+    numbers: tuple[int, ...] = ()
     points: tuple[tuple[float, float], ...] = ()
 
 
@@ -74,21 +79,25 @@ def make(piece: Piece) -> bool:
                 where=path,
                 remedy="fetch this clip again: all its frames have one size",
             )
-    points = np.array(piece.points, dtype=np.float32) if piece.points else _look(images, files)
+    points, place = (np.array(piece.points, dtype=np.float32), 0) if piece.points else _look(images, files)
     arrays = {NO_FACE: np.zeros(1, dtype=np.uint8)} if points is None else _arrays(piece, images, points)
+    arrays[FACE_IN] = np.array([place])
     content = io.BytesIO()
     np.savez(content, **arrays)
     _write(piece.target, content.getvalue())
     return points is not None
 
 
-def _look(images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> NDArray[np.float32] | None:
-    """Return the landmarks of the onset, or of the first other frame in which a face is found: a head hardly moves within a clip."""
-    for path in files:
+def _look(images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> tuple[NDArray[np.float32] | None, int]:
+    """Return the landmarks of the onset, or of the first other frame in which a face is found, and which file that is.
+
+    A head hardly moves within a clip.
+    """
+    for place, path in enumerate(files):
         points = faces.landmarks(images[path])
         if points is not None:
-            return points
-    return None
+            return points, place
+    return None, 0
 
 
 def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray[np.float32]) -> Arrays:
@@ -110,18 +119,25 @@ def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray
         "alignment": matrix,
     }
     if piece.truth is not None:
-        arrays["truth"] = _truth(piece.truth, matrix)
+        arrays["truth"] = _truth(piece, piece.truth, matrix)
     return arrays
 
 
-def _truth(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
+def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
     """Return the true displacement on the aligned face.
 
     Raises:
-        UserError: the renderer's record cannot be read.
+        UserError: the renderer's record cannot be read, or is of other frames than those that are compared.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as record:  # numpy leaves a damaged file open
+            told = tuple(int(number) for number in record["frames"][:2])
+            if piece.numbers and told != piece.numbers:
+                raise UserError(
+                    f"{piece.clip} was rendered with onset {told[0]} and apex {told[1]}, and now has {piece.numbers[0]} and {piece.numbers[1]}",
+                    where=path,
+                    remedy="put the rendered sheet back: where it is missing, merbench synth writes it again",
+                )
             return on_the_aligned_face(record["displacement"], record["skin"], record["origin"], float(record["step"]), matrix)
     except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(

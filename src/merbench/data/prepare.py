@@ -17,7 +17,7 @@ from merbench import processes
 from merbench.config import digest
 from merbench.data import faces, flow, frames, store
 from merbench.data.frames import Footage
-from merbench.data.pieces import NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Piece, make, stored
+from merbench.data.pieces import FACE_IN, NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Piece, make, stored
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
@@ -79,14 +79,15 @@ def prepare(
                         each.times,
                         truths[index] if truths else None,
                         work / f"{key}.npz",
+                        (each.clip.onset or 0, each.clip.apex or 0),
                     )
                     for index, (each, key) in enumerate(zip(footage, keys, strict=True))
                 ]
                 _make(pieces, f"{database}: faces and flow", watch, workers)
                 guessed = _guess(footage, pieces, watch, workers)
                 made = _assemble(source, scheme, footage, pieces, guessed, inputs, root)
-                for path in work.glob("*.npz"):
-                    path.unlink()
+                for path in (*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)):
+                    path.unlink(missing_ok=True)
                 return made
         except Timeout as error:
             raise UserError(
@@ -95,13 +96,31 @@ def prepare(
 
 
 def _make(pieces: Sequence[Piece], what: str, watch: Watch, workers: int | None) -> None:
-    """Prepare the pieces whose file is not there."""
+    """Prepare the pieces whose file is not there.
+
+    Raises:
+        UserError: clips cannot be used; each is named, and all others are finished.
+    """
     missing = [piece for piece in pieces if not piece.target.is_file()]
     done = len(pieces) - len(missing)
     watch(what, done, len(pieces))
-    for _ in processes.each(make, missing, workers):
+    wrong = {}
+    for index, fault in processes.each(_attempt, missing, workers):
         done += 1
         watch(what, done, len(pieces))
+        if fault is not None:
+            wrong[index] = fault
+    if wrong:
+        frames.refuse([wrong[index] for index in sorted(wrong)], len(pieces), missing[0].onset.parents[1])
+
+
+def _attempt(piece: Piece) -> UserError | None:
+    """Prepare one clip and return what is wrong with it, so that all faults are told at once."""
+    try:
+        make(piece)
+    except UserError as error:
+        return error
+    return None
 
 
 def _guess(footage: Sequence[Footage], pieces: list[Piece], watch: Watch, workers: int | None) -> set[int]:
@@ -150,23 +169,24 @@ def _assemble(
 
     They are written from first to last: of a memory-mapped file a full disk is told by a signal that ends the process.
     """
-    clips = tuple(
-        replace(each.clip, flags=(*each.clip.flags, "face: as in the subject's other clips")) if index in guessed else each.clip
-        for index, each in enumerate(footage)
-    )
-    labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
+    labels = np.array([scheme.labels[each.clip.key] for each in footage], dtype=np.int64)
+    clips = []
     with store.unfinished(root / source) as made:
         with contextlib.ExitStack() as open_files:
             files: dict[str, BinaryIO] = {}
-            for piece in pieces:
-                for name, array in stored(piece).items():
+            for index, (each, piece) in enumerate(zip(footage, pieces, strict=True)):
+                arrays = stored(piece)
+                borrowed = "face: found in another frame of the clip" if arrays.pop(FACE_IN).item() else ""
+                flag = "face: as in the subject's other clips" if index in guessed else borrowed
+                clips.append(replace(each.clip, flags=(*each.clip.flags, flag)) if flag else each.clip)
+                for name, array in arrays.items():
                     if name not in files:
                         files[name] = open_files.enter_context((made / f"{name}.npy").open("wb"))
                         header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(pieces), *array.shape)}
                         np.lib.format.write_array_header_1_0(files[name], header)
                     files[name].write(array.tobytes())
-        arrays = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
-        whole = Prepared(clips[0].database, source, scheme.name, clips, scheme.classes, labels, arrays, "pixels")
+        mapped = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
+        whole = Prepared(clips[0].database, source, scheme.name, tuple(clips), scheme.classes, labels, mapped, "pixels")
         return store.finish(made, whole, root, inputs)
 
 
@@ -186,14 +206,13 @@ def _key(footage: Footage, truth: Path | None) -> str:
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of what computes: another one may give other arrays."""
-    versions = {}
-    for name in ("opencv-contrib-python-headless", "dlib-bin", "face-recognition-models"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    """Return the versions of what computes: another one may give other arrays. OpenCV comes under four names."""
+    opencv = ("opencv-contrib-python-headless", "opencv-contrib-python", "opencv-python-headless", "opencv-python")
+    found = {}
+    for name in (*opencv, "dlib-bin", "dlib", "face-recognition-models"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 @contextlib.contextmanager

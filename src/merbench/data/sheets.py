@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -65,6 +65,24 @@ def only(root: Path, pattern: str) -> Path:
     raise UserError(
         f"there are {len(found)} annotation sheets: {', '.join(path.name for path in found)}", where=root, remedy="leave only one in place"
     )
+
+
+def keyed(rows: Iterable[Row], key_of: Callable[[Row], Key], path: Path) -> dict[Key, Row]:
+    """Return the rows by their clip.
+
+    Raises:
+        UserError: a clip has two rows; both are named.
+    """
+    found: dict[Key, Row] = {}
+    for row in rows:
+        key = key_of(row)
+        if key in found:
+            name = key if isinstance(key, str) else " ".join(key)
+            raise UserError(
+                f"clip {name} has two rows, {found[key]['row']} and {row['row']}", where=path, remedy="leave the one that its owners mean"
+            )
+        found[key] = row
+    return found
 
 
 def row_of(rows: Mapping[Key, Row], key: Key, path: Path) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -92,9 +93,18 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path
     try:
         made.rename(target)
     except OSError:
-        if not target.is_dir():  # otherwise another process finished the same set first: its bytes are these
+        if not target.is_dir():
             raise
+        _adopt(target, index)
     return target
+
+
+def _adopt(target: Path, index: dict[str, Any]) -> None:
+    """Let a finished set that has the very same content be found by the inputs from which it was just made again."""
+    index = {**index, "touched": _touched(target, index["arrays"])}
+    fresh = target / f".index.{os.getpid()}"
+    fresh.write_text(json.dumps(index), encoding="utf-8")
+    fresh.replace(target / "index.json")
 
 
 def load(*paths: Path) -> Prepared:
@@ -112,16 +122,27 @@ def load(*paths: Path) -> Prepared:
 
 
 def check_unchanged(paths: Sequence[Path]) -> None:
-    """Refuse a set whose content is not what its folder's name says. Arrays that nobody touched since are not read for that.
+    """Refuse a set whose content is not what its folder says: its source, databases, scheme and fingerprint.
+
+    Arrays that nobody touched since they were written are not read for that.
 
     Raises:
         UserError: names the folder.
     """
     for path in paths:
-        if not path.name.endswith(_load(path).fingerprint):
+        found = _load(path)
+        if path != folder(path.parents[1], found.source, found.on, found.scheme, found.fingerprint):
             raise UserError(
-                "prepared data are not those of their name: they were changed", where=path, remedy="delete this folder; it is made again"
+                "prepared data are not those of their name: they were changed or moved",
+                where=path,
+                remedy="delete this folder; it is made again",
             )
+
+
+def schemes_of(root: Path, source: str) -> set[str]:
+    """Return the schemes of which a source has finished sets."""
+    found = (re.fullmatch(r"[a-z0-9+]+-(.+)-[0-9a-f]{16}", path.parent.name) for path in (root / source).glob("*/index.json"))
+    return {match[1] for match in found if match}
 
 
 def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:

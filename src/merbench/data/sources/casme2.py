@@ -14,7 +14,7 @@ from merbench.data.frames import Footage, footage, gathered, tree
 from merbench.sample import Clip
 
 NAME = "casme2"
-TREES = ("CASME2_RAW_selected", "CASME2-RAW", "Cropped")
+TREES = ("CASME2_RAW_selected", "CASME2-RAW")
 COLUMNS = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
 
 
@@ -26,7 +26,8 @@ def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
     """
     folders = tree(root, TREES, "sub[0-9][0-9]")
     sheet = sheets.only(root, "CASME2*.xlsx")
-    rows = {(f"sub{int(row['Subject']):02d}", row["Filename"]): row for row in sheets.table(sheet, COLUMNS) if row["Subject"].isdecimal()}
+    known = [row for row in sheets.table(sheet, COLUMNS) if row["Subject"].isdecimal()]
+    rows = sheets.keyed(known, lambda row: (f"sub{int(row['Subject']):02d}", row["Filename"]), sheet)
 
     def find(clip: Clip) -> Footage:
         subject = clip.subject.split("/")[1]

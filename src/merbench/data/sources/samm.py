@@ -14,7 +14,7 @@ from merbench.data.frames import Footage, footage, gathered, tree
 from merbench.sample import Clip
 
 NAME = "samm"
-TREES = ("SAMM", "SAMM_CROP")
+TREES = ("SAMM",)
 COLUMNS = ("Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Estimated Emotion")
 
 
@@ -26,7 +26,7 @@ def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
     """
     folders = tree(root, TREES, "[0-9][0-9][0-9]")
     sheet = sheets.only(root, "*SAMM*FACS*.xlsx")
-    rows = {row["Filename"]: row for row in sheets.table(sheet, COLUMNS)}
+    rows = sheets.keyed(sheets.table(sheet, COLUMNS), lambda row: row["Filename"], sheet)
 
     def find(clip: Clip) -> Footage:
         row = sheets.row_of(rows, clip.name, sheet)

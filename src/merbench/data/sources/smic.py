@@ -16,7 +16,7 @@ from merbench.errors import UserError
 from merbench.sample import Clip
 
 NAME = "smic"
-TREES = ("SMIC_all_raw/HS", "SMIC_all_cropped/HS", "HS")
+TREES = ("SMIC_all_raw/HS", "HS")
 
 
 def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
