@@ -67,10 +67,11 @@ def _begin(listen: Connection) -> None:
 
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(listen,), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(listen,), daemon=True).start()
 
 
-def _end_with_parent(listen: Connection) -> None:
+def end_with_parent(listen: Connection) -> None:
+    """End this process when its parent does: the other end of this pipe, to which nobody writes, is closed then."""
     try:
         listen.recv()
     except (EOFError, OSError):

@@ -80,6 +80,18 @@ def test_what_is_asked_for_and_not_set_up_is_answered_with_how_to(here: Path, cl
     assert not list(here.iterdir())
 
 
+def test_a_prepared_store_is_enough(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that only trains has nothing else: it rendered faces, or failed for want of OpenCV."""
+    assert cli("bench", "majority", "--on", "smic").code == 0
+    monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW")
+    for blocked in ("cv2", "dlib"):
+        monkeypatch.setitem(sys.modules, blocked, None)
+    found = cli("bench", "majority")
+    assert found.code == 0, found.err
+    assert "majority on smic, published flow" in found.out
+    assert not (with_flow / "synthetic").exists()
+
+
 def test_from_nothing_to_a_row(here: Path, flat_flow: Path, cli: Cli) -> None:
     found = cli("data", "set", "published-flow", str(flat_flow))
     assert found.code == 0

@@ -339,7 +339,7 @@ def test_references_are_not_served_and_are_no_number_beside_the_face(aligned: Pr
     found = references(aligned, EVERYTHING)
     assert "label" not in found
     assert found["clip"].tolist() == [0, 1, 2, 3]
-    assert torch.equal(found["flow"], everything["flow"][:, :2])
+    assert torch.equal(found["tvl1"], everything["flow"][:, :2])
     assert found["truth"].shape == (4, 2, 28, 28)
     assert found["truth"][:, :, :3].isnan().all()
     assert found["truth"][0, :, 14, 14].tolist() == pytest.approx([2 / 8, -1 / 8])

@@ -81,7 +81,7 @@ def test_mirrored_is_its_own_inverse_and_mirrors_the_template() -> None:
     assert [mirrored[other] for other in mirrored] == list(range(68))
     for number, (x, y) in faces.ANCHORS.items():
         if mirrored[number] in faces.ANCHORS:
-            assert faces.ANCHORS[mirrored[number]] == (faces.SIZE - x, y)
+            assert faces.ANCHORS[mirrored[number]] == (faces.SIZE - 1 - x, y)
     pairs = {
         8: 8,
         0: 16,

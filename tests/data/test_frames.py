@@ -113,14 +113,14 @@ def test_footage_takes_the_nearest_where_a_frame_of_the_sequence_is_missing(tmp_
     assert [int(path.stem[3:]) for path in found.sequence] == [10, 14, 20, 25, 30, 36, 41, 45]
     assert found.times == pytest.approx([0, 0.4, 1, 1.5, 2, 2.6, 3.1, 3.5])
     assert (found.onset.name, found.apex.name) == ("img10.jpg", "img20.jpg")
-    assert found.clip == CLIP
+    assert found.clip.flags == ("sequence: nearest frames for missing ones",)
     assert len(found.files) == 8, "onset and apex are in the sequence: each file once"
 
 
 def test_without_an_apex_the_middle_stands_for_it_and_a_flag_says_so(tmp_path: Path) -> None:
     found = frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=45), clip_of(tmp_path, 10, 26, 29, 45))
     assert found.clip.apex == 26, "27 is not there"
-    assert found.clip.flags == ("apex: middle frame",)
+    assert found.clip.flags == ("apex: middle frame", "sequence: nearest frames for missing ones")
     assert found.apex.name == "img26.jpg"
 
 

@@ -138,9 +138,10 @@ def test_the_most_telling_source_that_is_there_is_taken(bare: Path, monkeypatch:
     mark(bare / "synthetic" / "samm")
     assert load.set_up() == "synthetic"
     set_in_store("published-flow", "smic", "megc3-mini")
-    assert load.set_up() == "synthetic", "of another scheme"
+    assert load.set_up() == "published-flow", "prepared is set up: a machine that only trains has nothing else"
+    assert load.scheme_for("published-flow") == "megc3-mini"
     set_in_store("published-flow", "smic", "megc3")
-    assert load.set_up() == "published-flow"
+    assert load.scheme_for("published-flow") == "megc3"
     monkeypatch.setenv(variable("casme2"), str(bare))
     assert load.set_up() == "frames"
 

@@ -309,7 +309,7 @@ def test_a_guess_is_not_kept_when_the_other_clips_change(shop: Workshop) -> None
 def test_a_face_may_be_found_in_a_later_frame_than_the_onset(shop: Workshop) -> None:
     cv2.imwrite(str(shop.clips()[2].onset), np.full((480, 640, 3), 90, np.uint8))
     found = store.load(shop.run())
-    assert found.clips[2].flags == ()
+    assert found.clips[2].flags == ("face: found in another frame of the clip",)
     assert found.arrays["onset"][2].std() < 2
     assert found.arrays["apex"][2].std() > 10
 
@@ -328,11 +328,51 @@ def test_a_truncated_frame_is_named_and_the_others_are_kept(shop: Workshop) -> N
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2])
     assert shop.refusal().where == str(path)
-    assert len(shop.parts()) == 2, "the clips before it"
+    assert len(shop.parts()) == 3, "all others"
     path.write_bytes(raw)
     shop.made.clear()
     shop.run()
-    assert shop.made == ["casme2/sub06/EP02_31", "casme2/sub06/EP16_05"]
+    assert shop.made == ["casme2/sub06/EP02_31"]
+
+
+def test_all_faults_of_frames_are_told_at_once(shop: Workshop) -> None:
+    for index in (0, 2):
+        shop.clips()[index].apex.write_bytes(b"")
+    cv2.imwrite(str(shop.clips()[1].apex), np.zeros((470, 640, 3), np.uint8))
+    error = shop.refusal()
+    assert "3 of 4 clips cannot be used" in error.what
+    assert error.what.count("a frame cannot be read") == 2
+    assert "is 640 x 470" in error.what
+
+
+def test_a_record_of_other_frames_is_refused(shop: Workshop) -> None:
+    """A sheet that was changed after rendering: truth and flow would be compared over different times."""
+    clips = list(shop.clips())
+    clips[1] = replace(clips[1], clip=replace(clips[1].clip, apex=(clips[1].clip.apex or 0) + 1))
+    with pytest.raises(UserError, match="was rendered with onset"):
+        prepare.prepare("frames", shop.rendered.scheme, clips, truths=shop.rendered.truths("casme2"), root=shop.store, workers=1)
+
+
+def test_a_copy_with_new_times_is_prepared_once_and_then_found(shop: Workshop) -> None:
+    """Other times, the same bytes: the same set; it was made anew with each command for ever."""
+    first = shop.run()
+    for each in shop.clips():
+        os.utime(each.onset, (1, 1))
+    shop.made.clear()
+    assert shop.run() == first
+    assert len(shop.made) == 4
+    assert shop.run() == first
+    assert len(shop.made) == 4, "found by what it was last made from"
+    store.check_unchanged([first])
+
+
+def test_a_set_moved_to_another_source_is_refused(shop: Workshop) -> None:
+    """Rendered faces under the name of recorded ones would stand on the board without their mark."""
+    made = shop.run()
+    moved = shop.store / "synthetic" / made.name
+    shutil.copytree(made, moved)
+    with pytest.raises(UserError, match="changed or moved"):
+        store.check_unchanged([moved])
 
 
 def test_a_frame_of_another_size_is_named(shop: Workshop) -> None:
@@ -465,7 +505,7 @@ def test_a_killed_run_leaves_no_set_and_is_gone_on_with(
 @pytest.fixture
 def copied(made: dict[str, Path], tmp_path: Path) -> Path:
     """A set with its times of change, free to be damaged."""
-    return Path(shutil.copytree(made["casme2"], tmp_path / made["casme2"].name))
+    return Path(shutil.copytree(made["casme2"], tmp_path / made["casme2"].parent.name / made["casme2"].name))
 
 
 def test_an_untouched_set_is_not_read_again(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

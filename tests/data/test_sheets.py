@@ -303,3 +303,11 @@ def test_a_clip_of_smic_without_folder_or_with_two(rendered: Rendered, copies: C
     assert error.what.startswith("2 of 4 clips cannot be used:")
     assert "smic/s04/s04_ne_01 has 2 folders: negative, surprise" in error.what
     assert "smic/s04/s04_ne_09 has no folder" in error.what
+
+
+def test_a_clip_with_two_rows_is_refused() -> None:
+    """The last one won, and moved the apex without a word."""
+    rows = [{"Filename": "a", "row": "2"}, {"Filename": "b", "row": "3"}, {"Filename": "a", "row": "9"}]
+    with pytest.raises(UserError, match="clip a has two rows, 2 and 9"):
+        sheets.keyed(rows, lambda row: row["Filename"], Path("sheet.xlsx"))
+    assert sheets.keyed(rows[:2], lambda row: row["Filename"], Path("sheet.xlsx")) == {"a": rows[0], "b": rows[1]}

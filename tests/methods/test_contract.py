@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from merbench import methods
+from merbench.batch import Batch
 from merbench.config import Data, resolve
+from merbench.displacement import agreement, warp
 from merbench.engine import fold
 from merbench.method import METHODS
 from tests.contract import CHECKS, Maker, build
@@ -80,3 +83,46 @@ def test_ststnet_is_three_streams() -> None:
         assert joined.shape == (4, 400)
         expected = net.head(joined)
         assert torch.allclose(net.logits({"flow": image / 255}), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_frl_dgt_refuses_sizes_whose_octaves_do_not_fit() -> None:
+    """Halved with a remainder, the coarse displacements lay beside the face."""
+    method: Any = METHODS["frl_dgt"]
+    with pytest.raises(ValueError, match="cannot be halved 3 times"):
+        method(3, size=52)
+    assert method(3, size=56, widths=(8, 8), dim=32).inputs.frame.size == 56
+
+
+def test_frl_dgt_learns_displacement_without_labels() -> None:
+    """The warm-up lowers the endpoint error below that of least squares, from which it starts, on clips that it has not seen."""
+    arguments = {"size": 48, "widths": (8, 16, 24, 32), "dim": 32}
+    method: Any = build(lambda classes: METHODS["frl_dgt"](classes, **arguments))
+    batches = [moving(seed) for seed in range(5)]
+    unseen = batches.pop()
+    start = agreement(method.displace.untrained(unseen["onset"], unseen["apex"]), unseen["truth"])[0].mean()
+    optimizer = torch.optim.AdamW(method.displace.parameters(), lr=1e-3)
+    for step in range(60):
+        optimizer.zero_grad()
+        torch.autograd.backward(method.warm_up_loss(method.warm_up_outputs(batches[step % 4]), batches[step % 4])["total"])
+        optimizer.step()
+    with torch.no_grad():
+        learnt = agreement(method.displace(unseen["onset"], unseen["apex"]), unseen["truth"])[0].mean()
+    assert learnt < 0.95 * start, f"least squares {start:.3f}, trained {learnt:.3f} pixels"
+
+
+def moving(seed: int, clips: int = 12) -> Batch:
+    """Return clips of 48 pixels: blurred noise that is moved by a smooth field of up to half a pixel, with noise of a camera on both frames."""
+    generator = torch.Generator().manual_seed(seed)
+    fine = functional.interpolate(torch.rand(clips, 3, 24, 24, generator=generator), size=48, mode="bicubic").clamp(0, 1)
+    field = functional.interpolate(torch.rand(clips, 2, 5, 5, generator=generator) - 0.5, size=48, mode="bicubic")
+    frames = torch.stack([warp(fine, -field * share) for share in torch.linspace(0, 1, 8).tolist()], dim=1)
+    frames = frames + 0.02 * torch.randn(frames.shape, generator=generator)
+    times = torch.linspace(0, 1, 8).expand(clips, 8).contiguous()
+    return {
+        "onset": frames[:, 0],
+        "apex": frames[:, -1],
+        "frames": frames,
+        "times": times,
+        "truth": field,
+        "label": torch.arange(clips) % 3,
+    }

@@ -86,7 +86,8 @@ def prepare(
                 _make(pieces, f"{database}: faces and flow", watch, workers)
                 guessed = _guess(footage, pieces, watch, workers)
                 made = _assemble(source, scheme, footage, pieces, guessed, inputs, root)
-                for path in (*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)):
+                halves = [path for path in work.glob(".*") if path.name != ".lock"]  # what a kill left of files that were being written
+                for path in (*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces), *halves):
                     path.unlink(missing_ok=True)
                 return made
         except Timeout as error:

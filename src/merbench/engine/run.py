@@ -7,11 +7,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import joblib
 import torch
 from filelock import FileLock, Timeout
 
-from merbench import methods
+from merbench import methods, processes
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
 from merbench.data.datamodule import check_batch, check_training
@@ -192,4 +191,4 @@ def _devices(count: int | None) -> tuple[str, ...]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus:
         return tuple(f"cuda:{index % gpus}" for index in range(count or gpus))
-    return ("cpu",) * (count or joblib.cpu_count(only_physical_cores=True))  # minds affinity and container limits
+    return ("cpu",) * (count or processes.cores())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from merbench.config import Request
 from merbench.foldfile import FoldResult
+from merbench.processes import end_with_parent
 from merbench.results import Cost
 
 ENVIRONMENT = {
@@ -207,7 +208,7 @@ def _ending(code: int | None) -> str:
 def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> None:
     """Run in a worker: take tasks until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal group; the parent decides
-    threading.Thread(target=_end_with_parent, args=(listen,), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(listen,), daemon=True).start()
 
     import torch
 
@@ -246,10 +247,3 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
             event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())
         pipe.send(event)
         gc.collect()  # a Trainer and its module hold each other: without this, folds pile up
-
-
-def _end_with_parent(listen: Connection) -> None:
-    try:
-        listen.recv()
-    except (EOFError, OSError):
-        os._exit(1)
