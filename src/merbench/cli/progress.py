@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
-Watch = Callable[[str, int, int], None]
-"""Told what is being done, how many pieces are done, and how many there are."""
+if TYPE_CHECKING:
+    from merbench.data.prepare import Watch
 
 
 @contextlib.contextmanager
-def watching(kept: str = "what is finished is kept; the same command goes on from there") -> Iterator[Watch]:
+def watching() -> Iterator[Watch]:
     """Draw a bar for each piece of preparation that takes its time; an interruption says what is kept and ends with 130.
 
     Where there is no terminal, each begin and each tenth is a line.
@@ -31,11 +32,14 @@ def watching(kept: str = "what is finished is kept; the same command goes on fro
         TimeRemainingColumn(),
     )
     bars: dict[str, TaskID] = {}
+    kept = "nothing was begun"
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         with Progress(*columns, console=console) as progress:
 
             def watch(what: str, done: int, total: int) -> None:
+                nonlocal kept
+                kept = f"{done} of {total} clips are kept; the same command goes on from there"
                 if what not in bars:
                     bars[what] = progress.add_task(what, total=total)
                 progress.update(bars[what], completed=done)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-import signal
 import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from merbench.cli.progress import watching
 from merbench.errors import UserError
 
 
@@ -24,52 +25,26 @@ def synth(
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Write rendered databases into DIR: no person was filmed. Interrupt it when you like: the same command goes on where it stopped."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    from merbench.data.synthetic.write import Written, write
+    from merbench.data.synthetic.write import write
     from merbench.settings import expand
 
-    parts = _parts(on)
-    root = expand(folder)
-    began = time.monotonic()
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed} of {task.total} clips"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    state = Written(0, 0)
-    clips = frames = written = 0
+    parts, root, began = _parts(on), expand(folder), time.monotonic()
+    clips = frames = written = before = 0
     subjects: set[str] = set()
     events = write(root, size, seed=seed, databases=parts, all_frames=all_frames, workers=workers)
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
-    try:
-        state = next(events)  # what is refused is refused before a bar is drawn
-        before_now = state.done
-        console.print(f"{', '.join(parts)}, {size}, seed {seed}: {state.done} of {state.total} clips finished before", markup=False)
-        with Progress(*columns, console=console, disable=state.done == state.total) as progress:
-            bar = progress.add_task("rendering", total=state.total, completed=state.done)
-            for state in events:
-                clips, frames, written = clips + 1, frames + state.frames, written + state.size
-                subjects.add(state.key.rsplit("/", 1)[0])
-                progress.update(bar, completed=state.done)
-                if not console.is_terminal and state.done * 10 // state.total > (state.done - 1) * 10 // state.total:
-                    console.print(f"{state.done} of {state.total} clips", markup=False)
-    except KeyboardInterrupt:
-        events.close()
-        console.print(f"interrupted: {state.done} of {state.total} clips are kept; the same command goes on from there", markup=False)
-        raise typer.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    state = next(events)  # what is refused is refused before a bar is drawn
+    before = state.done
+    with watching() as watch, contextlib.closing(events):
+        watch("rendering", state.done, state.total)
+        for state in events:
+            clips, frames, written = clips + 1, frames + state.frames, written + state.size
+            subjects.add(state.key.rsplit("/", 1)[0])
+            watch("rendering", state.done, state.total)
     if clips:
         seconds = time.monotonic() - began
         typer.echo(
             f"wrote {_count(clips, 'clip')} of {_count(len(subjects), 'subject')}: {frames} frames, {written / 1e6:.0f} MB, {seconds:.0f} s"
-            + (f"; {_count(before_now, 'clip')} finished before" if before_now else "")
+            + (f"; {_count(before, 'clip')} finished before" if before else "")
         )
     else:
         typer.echo(f"nothing was missing: {state.total} clips are there")
@@ -101,7 +76,3 @@ def _parts(on: str | None) -> tuple[str, ...]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _as_interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
