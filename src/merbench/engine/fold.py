@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
-import logging
-import os
-import random
 import resource
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +14,13 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from merbench import streams
 from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule, held_out_clips, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
+from merbench.engine.isolation import isolated, one_thread, quiet, without_variables
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
 from merbench.results import Cost
@@ -86,7 +81,7 @@ def train(
     """
     begun = time.perf_counter()
     key = streams.key_of(request.method, request.scheme, fold.subject, seed)
-    with _quiet(), _one_thread(), _isolated(key):
+    with quiet(), one_thread(), isolated(key):
         method = build(request, len(prepared.classes))
         method.seed_layers(streams.key_of(key, "layers"))
         resident = to_device(training_clips(everything, fold), device)
@@ -149,7 +144,7 @@ class Recorder(pl.Callback):
             FoldError: they are no probabilities, or looking at the held-out subject changed the method: it would learn from it.
         """
         before = _versions(method)
-        with _isolated(streams.key_of("held-out")):
+        with isolated(streams.key_of("held-out")):
             probabilities = method.probabilities(self.held_out).cpu().numpy()
         changed = sorted(name for name, version in _versions(method).items() if before.get(name) != version)
         if changed:
@@ -206,7 +201,7 @@ def _measures(method: Method, held_out: Batch, known: Batch | None, fold: Fold, 
         return {}
     beside = to_device(held_out_clips(known, fold), device) if known else {}
     method.eval()
-    with torch.no_grad(), _isolated(streams.key_of("measures")):
+    with torch.no_grad(), isolated(streams.key_of("measures")):
         found = method.measures({**held_out, **beside})
     wrong = [name for name, values in found.items() if values.shape != (len(fold.test),)]
     if wrong:
@@ -226,7 +221,7 @@ def _trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Train
     Every flag that outlives a Trainer in its process is set, not left to the one before; nothing is read from the surroundings:
     neither PL_TRAINER_* variables, which would change numbers under the same key, nor a cluster's, which would count our workers as its tasks.
     """
-    with _without_variables("PL_TRAINER_"):
+    with without_variables("PL_TRAINER_"):
         return _bare_trainer(stage, device, recorder)
 
 
@@ -246,58 +241,6 @@ def _bare_trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.
         num_sanity_val_steps=0,
         limit_val_batches=0,
     )
-
-
-@contextlib.contextmanager
-def _isolated(key: int) -> Iterator[None]:
-    """Seed the global random states, and put them back afterwards."""
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=devices):
-        random.seed(key)
-        np.random.seed(key % 2**32)
-        torch.manual_seed(key)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-
-
-@contextlib.contextmanager
-def _without_variables(prefix: str) -> Iterator[None]:
-    """Hide environment variables, and put them back afterwards."""
-    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefix)}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Use one thread in torch and in the numeric libraries: gradients of convolutions have other bits with two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what Lightning says at every fit: which devices there are, and advice that does not apply to a fold."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # Lightning 2.6 with torch 2.15, once a process
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _peak_mib(device: torch.device) -> float:
