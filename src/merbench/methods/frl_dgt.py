@@ -125,9 +125,8 @@ class FRLDGT(Method):
 
     def warm_up_outputs(self, batch: Batch) -> Outputs:
         """Return the displacement between two random frames of each clip, the earlier first."""
-        first, second = (
-            self.pairs(batch["times"]).argsort(dim=1, stable=True)[:, :2].sort(dim=1).values.unbind(1)
-        )  # two different places of (B, T)
+        places = self.pairs(batch["times"]).argsort(dim=1, stable=True)[:, :2]  # two different ones of T
+        first, second = places.sort(dim=1).values.unbind(1)
         before, after = _pick(batch["frames"], first), _pick(batch["frames"], second)
         return {"before": before, "after": after, "displacement": self.displace(before, after)}
 
