@@ -98,7 +98,7 @@ def scheme_for(source: str, folder: Path | None = None, root: Path = store.ROOT)
     if source == SYNTHETIC and (sizes := {rendered_size(database, folder) for database in READERS} - {None}):
         return schemes.FIRST_LOOK if "mini" in sizes else "megc3"
     stored = store.schemes_of(root, source)
-    nothing_else = not any(place(source, database) for database in READERS)
+    nothing_else = not (data_path(source) if source == published_flow.NAME else any(place(source, database) for database in READERS))
     return schemes.FIRST_LOOK if stored == {schemes.FIRST_LOOK} and nothing_else else "megc3"
 
 

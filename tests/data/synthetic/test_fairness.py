@@ -60,7 +60,7 @@ def _judge(scene: Scene) -> Judged:
     error = np.sqrt(((found.reshape(2, 56, 4, 56, 4).mean((2, 4)) - known) ** 2).sum(0))
     views = {
         "flow": np.concatenate([flow.resized_flow(found, 28), flow.resized(flow.strain(found), 28)]),
-        "truth": flow.resized_flow(np.nan_to_num(known), 28) / 2,
+        "truth": flow.resized_flow(np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known), 28) / 2,
         "onset": flow.resized(first.astype(np.float32).mean(-1)[None], 28),
     }
     return Judged(
