@@ -120,3 +120,29 @@ def test_a_changed_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "schemes.csv").unlink()
     with pytest.raises(UserError, match="the manifest 'schemes' is missing"):
         schemes.check_counts(schemes.megc3())
+
+
+def test_the_same_person_under_another_name_is_not_learnt_from() -> None:
+    """SMIC's three cameras filmed the same people; a composite of two of them would test on whom it knows."""
+    names = ("smic/s11", "smic-vis/s11", "smic-vis/s12", "samm/011")
+    clips = [Clip(name.split("/")[0], name, str(index)) for index, name in enumerate(names)]
+    folds = {fold.subject: fold for fold in protocol.loso(clips)}
+    assert (folds["smic/s11"].train, folds["smic/s11"].test) == ((2, 3), (0,))
+    assert (folds["smic-vis/s11"].train, folds["smic-vis/s11"].test) == ((2, 3), (1,))
+    assert folds["samm/011"].train == (0, 1, 2)
+
+
+def test_one_person_under_two_names_is_no_protocol() -> None:
+    with pytest.raises(UserError, match="there are 1"):
+        protocol.loso([Clip("smic", "smic/s11", "a"), Clip("smic-nir", "smic-nir/s11", "b")])
+
+
+def test_macro_clips_of_the_held_out_person_are_not_learnt_from() -> None:
+    extra = [Clip("casme3", f"casme3-macro/spNO.{number}", "a") for number in (1, 2)]
+    assert protocol.others(extra, "casme3/spNO.1") == (1,)
+    assert protocol.others(extra, "casme2/sub01") == (0, 1)
+
+
+def test_nobody_of_the_shipped_list_is_there_twice() -> None:
+    subjects = {clip.subject for clip in schemes.scheme("megc3").clips}
+    assert len({manifest.person_of(subject) for subject in subjects}) == len(subjects)

@@ -44,6 +44,20 @@ def megc2019() -> tuple[tuple[Clip, str], ...]:
     return tuple((Clip(r["database"], f"{r['database']}/{r['subject']}", r["clip"]), r["class"]) for r in rows)
 
 
+@functools.cache
+def _people() -> dict[str, str]:
+    return {row["set"]: row["people_of"] for row in table("persons", ("set", "people_of", "source"))}
+
+
+def person_of(subject: str) -> str:
+    """Return who a subject is: ``smic/s11`` for ``smic-vis/s11``, who is filmed by another camera; a subject itself where nothing is known.
+
+    Whoever is held out is held out under every name (``persons.csv``).
+    """
+    database, _, name = subject.partition("/")
+    return f"{_people().get(database, database)}/{name}"
+
+
 def databases_of(on: str) -> tuple[str, ...]:
     """Return the databases behind ``smic``, ``smic+casme2`` or ``3db``, in listed order.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from merbench.data.manifest import person_of
 from merbench.errors import UserError
 from merbench.sample import Clip, Fold
 
@@ -11,17 +12,22 @@ from merbench.sample import Clip, Fold
 def loso(clips: Sequence[Clip]) -> tuple[Fold, ...]:
     """Return one fold per subject, in listed order; over a composite, one model per fold learns from all databases.
 
+    Whoever is the held-out person under another name is not learnt from either.
+
     Raises:
-        UserError: fewer than two subjects.
+        UserError: fewer than two people.
     """
     subjects = list(dict.fromkeys(clip.subject for clip in clips))
-    if len(subjects) < 2:
-        raise UserError(f"leaving one subject out needs two subjects; there are {len(subjects)}", remedy="choose more data with --on")
+    people = len({person_of(subject) for subject in subjects})
+    if people < 2:
+        raise UserError(f"leaving one subject out needs two subjects; there are {people}", remedy="choose more data with --on")
     return tuple(
-        Fold(
-            subject,
-            train=tuple(i for i, clip in enumerate(clips) if clip.subject != subject),
-            test=tuple(i for i, clip in enumerate(clips) if clip.subject == subject),
-        )
+        Fold(subject, train=others(clips, subject), test=tuple(i for i, clip in enumerate(clips) if clip.subject == subject))
         for subject in subjects
     )
+
+
+def others(clips: Sequence[Clip], held_out: str) -> tuple[int, ...]:
+    """Return the positions of the clips of everybody but the held-out subject's person: of the set itself, or of one to pre-train on."""
+    person = person_of(held_out)
+    return tuple(i for i, clip in enumerate(clips) if person_of(clip.subject) != person)

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ RESULTS_VERSION = 1
 
 Tick = Callable[[float], None]
 """Called with the share of a fold's epochs that is done."""
+
+Seal = Callable[[Stage, Method, Sequence[torch.optim.Optimizer]], None]
+"""Called at the end of each stage, with what it leaves."""
 
 
 class FoldError(RuntimeError):
@@ -59,6 +62,7 @@ def train(
     environment: dict[str, str],
     tick: Tick = lambda _: None,
     known: Batch | None = None,
+    seal: Seal = lambda *_: None,
 ) -> tuple[FoldResult, Cost, Method]:
     """Train one fold and return what it leaves, what it cost and the trained method.
 
@@ -75,6 +79,7 @@ def train(
         environment: recorded in the fold file.
         tick: told how far it is.
         known: what held-out clips are measured by beside their scores, from `references_of`; None measures nothing.
+        seal: shown each stage's method and optimisers when it ends; an audit compares them.
 
     Raises:
         FoldError: a loss or a probability is not finite, or predicting changes the method.
@@ -97,7 +102,9 @@ def train(
                 module = LosoDataModule(resident, steps, request.training, streams.key_of(key, stage.name))
                 recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
-                _trainer(stage, device, recorder).fit(method, datamodule=module)
+                trainer = _trainer(stage, device, recorder)
+                trainer.fit(method, datamodule=module)
+                seal(stage, method, trainer.optimizers)
         measures = _measures(method, recorder.held_out, known, fold, device)
         tick(1.0)
     result = FoldResult(
@@ -174,6 +181,11 @@ class Recorder(pl.Callback):
 
 def weights_digest(method: Method) -> str:
     """Return the SHA-256 of everything a method has learnt, by name."""
+    return digest_of(method.state_dict())
+
+
+def digest_of(state: Mapping[Any, Any]) -> str:
+    """Return the SHA-256 of named tensors and plain values, nested as they may be, whatever device they are on."""
     whole = hashlib.sha256()
 
     def add(name: str, value: Any) -> None:
@@ -186,7 +198,7 @@ def weights_digest(method: Method) -> str:
         else:
             whole.update(f"{name} {value!r}".encode())
 
-    for name, value in method.state_dict().items():
+    for name, value in state.items():
         add(name, value)
     return whole.hexdigest()
 
