@@ -11,7 +11,7 @@ import traceback
 import typer
 
 from merbench import __version__
-from merbench.cli import bench, board, data, methods, synth
+from merbench.cli import audit, bench, board, data, methods, synth
 from merbench.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("bench")(bench.bench)
+app.command("audit")(audit.audit)
 app.command("methods")(methods.methods)
 app.command("datasets")(data.datasets)
 app.command("prepare")(data.prepare)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from merbench.cli import asked
 from merbench.cli.progress import interrupt, watching
-from merbench.errors import UserError
 
 if TYPE_CHECKING:
     from merbench.engine.run import Plan
@@ -43,23 +43,9 @@ def bench(
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
-    from merbench import methods
-    from merbench.data import load, schemes
+    settled = asked.settle(method, on, scheme, source, workers)
 
-    methods.check(method)
-    count = _worker_count(workers)
-    source = source if source is not None else load.set_up()
-    if source is not None:
-        load.check_source(source)
-    if scheme is not None:
-        schemes.scheme(scheme)
-    if on is not None:
-        _databases(on)
-    if source is None or (source == load.SYNTHETIC and load.set_up() is None):
-        source = _render_mini(scheme, count)
-    scheme = scheme or load.scheme_for(source)
-    whole = _databases(on if on is not None else load.complete(source, scheme))
-
+    from merbench.data.schemes import FIRST_LOOK
     from merbench.engine import run
     from merbench.engine import workers as processes
 
@@ -69,16 +55,16 @@ def bench(
             run.plan(
                 method,
                 each,
-                source=source,
-                scheme=scheme,
-                preset=preset or ("quick" if scheme == schemes.FIRST_LOOK else "full"),
+                source=settled.source,
+                scheme=settled.scheme,
+                preset=preset or ("quick" if settled.scheme == FIRST_LOOK else "full"),
                 overrides=overrides or [],
                 seeds=seeds,
-                worker_count=count,
+                worker_count=settled.workers,
                 root=runs,
                 watch=watch,
             )
-            for each in whole
+            for each in settled.on
         ]
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -86,36 +72,6 @@ def bench(
     finally:
         signal.signal(signal.SIGTERM, before)
     raise typer.Exit(max(codes))
-
-
-def _databases(on: str) -> list[str]:
-    """Return the runs that ``--on`` asks for, each by its one name."""
-    from merbench.data import manifest
-
-    whole = [manifest.join(manifest.databases_of(each)) for each in on.split(",")]
-    if len(set(whole)) < len(whole):
-        raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
-    return whole
-
-
-def _render_mini(scheme: str | None, workers: int | None) -> str:
-    """Render the mini set into ``synthetic``, since nothing is set up, and return the source."""
-    from merbench.data import load, schemes
-    from merbench.data.manifest import DATABASES
-
-    if scheme not in (None, schemes.FIRST_LOOK):
-        raise UserError(
-            f"no data are set up for {scheme}",
-            where="--scheme",
-            remedy="merbench data set casme2 PATH (docs/data.md), or merbench synth synthetic --size full, or leave --scheme out",
-        )
-    from merbench.data.synthetic.write import write
-
-    typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
-    with watching() as watch:
-        for state in write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers):
-            watch("rendering", state.done, state.total)
-    return load.SYNTHETIC
 
 
 def _run(planned: Plan) -> int:
@@ -190,11 +146,3 @@ def _say_line(console: object, done: int, total: int, name: str, seconds: float)
     assert isinstance(console, Console)
     if not console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
         console.print(f"{done} of {total} folds ({name}, {seconds:.1f} s)", markup=False)
-
-
-def _worker_count(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 5) or not 1 <= int(text) <= 1024:
-        raise UserError(f"'{text[:20]}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
-    return int(text)

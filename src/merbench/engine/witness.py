@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from merbench import methods, streams
-from merbench.batch import Batch
+from merbench.batch import Batch, Inputs
 from merbench.config import Request
 from merbench.data import manifest, protocol, replaced, store
 from merbench.data.datamodule import held_out_clips, serve, to_device
@@ -64,6 +64,7 @@ class Trained:
         together: (n, classes) probabilities of the held-out clips at the last epoch, as a run keeps them.
         alone: the same, each clip by itself.
         strangers: the same, beside clips of the training subjects.
+        renumbered: the same, with the clip numbers of others; a method that reads nothing of a clip guesses by its number, and may.
         opened: files of data that were opened while it was trained, as far as Python opened them.
         failed: why it could not be finished; empty where it was.
     """
@@ -74,6 +75,7 @@ class Trained:
     together: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     alone: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     strangers: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    renumbered: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     opened: tuple[str, ...] = ()
     failed: str = ""
 
@@ -105,7 +107,7 @@ def witnessed(case: Case) -> Trained:
     try:
         with watching(case.watched) as more:
             result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal)
-            company = _company(method, everything, held_out, device)
+            alone, strangers, renumbered = _company(method, everything, held_out, device)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, the audit goes on and tells it
         return Trained(failed=f"{type(error).__name__}: {str(error)[:200]}", opened=tuple(dict.fromkeys(opened)))
     return Trained(
@@ -113,8 +115,10 @@ def witnessed(case: Case) -> Trained:
         optimiser,
         {stage: dict(parts) for stage, parts in result.curve.items()},
         result.probabilities[-1],
-        *company,
-        opened=tuple(dict.fromkeys([*opened, *more])),
+        alone,
+        strangers,
+        renumbered,
+        tuple(dict.fromkeys([*opened, *more])),
     )
 
 
@@ -126,15 +130,16 @@ def permuted(labels: torch.Tensor, held_out: Fold) -> torch.Tensor:
     return dealt
 
 
-def _company(method: Method, everything: Batch, held_out: Fold, device: torch.device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the held-out probabilities of each clip by itself, and of all beside clips of the training subjects."""
+def _company(method: Method, everything: Batch, held_out: Fold, device: torch.device) -> Iterator[NDArray[np.float32]]:
+    """Yield the held-out probabilities of each clip by itself, of all beside clips of the training subjects, and of all under others' numbers."""
     own = to_device(held_out_clips(everything, held_out), device)
     beside = held_out.train[:: max(1, len(held_out.train) // STRANGERS)][:STRANGERS]
     mixed = to_device(held_out_clips(everything, Fold(held_out.subject, held_out.train, (*beside, *held_out.test))), device)
+    numbers = torch.tensor(np.resize(held_out.train, len(held_out.test)), device=device)
     with one_thread(), isolated(streams.key_of("held-out")):
-        ones = [method.probabilities(_one(own, index)) for index in range(len(held_out.test))]
-        strangers = method.probabilities(mixed)[len(beside) :]
-    return torch.cat(ones).cpu().numpy(), strangers.cpu().numpy()
+        yield torch.cat([method.probabilities(_one(own, index)) for index in range(len(held_out.test))]).cpu().numpy()
+        yield method.probabilities(mixed)[len(beside) :].cpu().numpy()
+        yield method.probabilities(own if method.inputs == Inputs() else {**own, "clip": numbers}).cpu().numpy()
 
 
 def _one(batch: Batch, index: int) -> Batch:

@@ -1,0 +1,91 @@
+"""What a command that trains is asked for, with everything that was left out filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from merbench.cli.progress import watching
+from merbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Source, scheme and data of a request, and how many processes.
+
+    Attributes:
+        source, scheme: names.
+        on: the data of each run.
+        workers: processes; None for one per GPU, else per core.
+    """
+
+    source: str
+    scheme: str
+    on: tuple[str, ...]
+    workers: int | None
+
+
+def settle(method: str, on: str | None, scheme: str | None, source: str | None, workers: str) -> Asked:
+    """Check the words of a request before anything heavy is imported, and fill in what was left out.
+
+    Where no data are set up, the mini set is rendered into ``synthetic``.
+
+    Raises:
+        UserError: an unknown name, or no data.
+    """
+    from merbench import methods
+    from merbench.data import load, schemes
+
+    methods.check(method)
+    count = _worker_count(workers)
+    source = source if source is not None else load.set_up()
+    if source is not None:
+        load.check_source(source)
+    if scheme is not None:
+        schemes.scheme(scheme)
+    if on is not None:
+        _databases(on)
+    if source is None or (source == load.SYNTHETIC and load.set_up() is None):
+        source = _render_mini(scheme, count)
+    scheme = scheme or load.scheme_for(source)
+    return Asked(source, scheme, tuple(_databases(on if on is not None else load.complete(source, scheme))), count)
+
+
+def _databases(on: str) -> list[str]:
+    """Return the runs that ``--on`` asks for, each by its one name."""
+    from merbench.data import manifest
+
+    whole = [manifest.join(manifest.databases_of(each)) for each in on.split(",")]
+    if len(set(whole)) < len(whole):
+        raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
+    return whole
+
+
+def _render_mini(scheme: str | None, workers: int | None) -> str:
+    """Render the mini set into ``synthetic``, since nothing is set up, and return the source."""
+    from merbench.data import load, schemes
+    from merbench.data.manifest import DATABASES
+
+    if scheme not in (None, schemes.FIRST_LOOK):
+        raise UserError(
+            f"no data are set up for {scheme}",
+            where="--scheme",
+            remedy="merbench data set casme2 PATH (docs/data.md), or merbench synth synthetic --size full, or leave --scheme out",
+        )
+    from merbench.data.synthetic.write import write
+
+    typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
+    with watching() as watch:
+        for state in write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers):
+            watch("rendering", state.done, state.total)
+    return load.SYNTHETIC
+
+
+def _worker_count(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 5) or not 1 <= int(text) <= 1024:
+        raise UserError(f"'{text[:20]}' workers cannot be had", where="--workers", remedy="give a number from 1, or auto")
+    return int(text)

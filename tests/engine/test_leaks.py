@@ -1,0 +1,110 @@
+"""Every planted leak is seen by the audit, and by the promises it breaks; methods without one pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from merbench.data import datamodule, load
+from merbench.engine import fold
+from merbench.methods import NAMES
+from tests.conftest import Cli, Rendered
+
+LEAKS = Path(__file__).parents[1] / "leaks"
+REPLACED = {"garbage", "another subject"}
+BROKEN = {
+    "normalises_over_all": REPLACED,
+    "pretrains_on_all": REPLACED,
+    "picks_epoch_on_test": {*REPLACED, "last epoch only"},
+    "oversamples_before_split": REPLACED,
+    "batch_statistics": {"company"},
+    "looks_labels_up": {"permuted labels", "company"},
+    "remembers_held_out": {*REPLACED, "last epoch only"},
+    "reads_the_store": {"files"},
+    "learns_from_all": REPLACED,
+}
+"""What each leak must break. It may break more: who looks labels up may be seen to open the clip list."""
+
+
+@pytest.fixture
+def mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back whatever a planted leak changes in merbench."""
+    for owner, name in ((datamodule, "_flow"), (fold, "training_clips"), (fold, "LosoDataModule"), (fold.Recorder, "keep")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setitem(load.READERS, "smic", load.READERS["smic"])
+
+
+def audited(cli: Cli, *words: str, on: str = "smic") -> tuple[int, list[dict[str, Any]], str]:
+    answer = cli("audit", *words, "--on", on, "--workers", "1", "--out", "audit.json")
+    assert "Traceback" not in answer.err
+    findings = json.loads(Path("audit.json").read_text())["findings"] if Path("audit.json").exists() else []
+    return answer.code, findings, answer.out + answer.err
+
+
+def broken(findings: list[dict[str, Any]]) -> set[str]:
+    return {finding["promise"] for finding in findings if finding["verdict"] == "broken"}
+
+
+@pytest.mark.parametrize("leak", BROKEN)
+def test_a_planted_leak_is_caught(with_flow: Path, cli: Cli, mended: None, leak: str) -> None:
+    code, findings, said = audited(
+        cli, str(LEAKS / f"{leak}.py"), "training.epochs=6", "training.lr=0.02", "--folds", "2", "--no-preparation"
+    )
+    assert code == 1, said
+    assert broken(findings) >= BROKEN[leak], said
+    assert "cannot be trusted" in said
+
+
+def test_every_leak_has_its_test() -> None:
+    assert {path.stem for path in LEAKS.glob("*.py")} == {*BROKEN, "spots_apex_by_all", "__init__"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "frl_dgt"])
+def test_methods_on_flow_hold_every_promise(with_flow: Path, cli: Cli, name: str) -> None:
+    epochs = ["training.epochs=2"] if name == "ststnet" else []
+    code, findings, said = audited(cli, name, *epochs, "--folds", "1")
+    assert code == 0, said
+    assert {finding["promise"] for finding in findings} == set(PROMISES_OF_A_RUN), said
+    assert {finding["verdict"] for finding in findings} == {"held"}, said
+
+
+PROMISES_OF_A_RUN = (
+    *("again", "garbage", "another subject", "last epoch only", "company", "permuted labels", "files", "preparation", "persons", "twins"),
+)
+
+
+def test_the_displacement_method_holds_every_promise(rendered: Rendered, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from merbench.data import schemes
+
+    monkeypatch.setenv("MERBENCH_SYNTHETIC", str(rendered.root))
+    monkeypatch.setattr(schemes, "scheme", lambda _name: rendered.scheme)
+    words = ("method.warm_up=1", "training.epochs=1", "--source", "synthetic", "--scheme", "megc3-mini", "--folds", "1")
+    code, findings, said = audited(cli, "frl_dgt", *words, "--no-preparation", on="smic+casme2")
+    assert code == 0, said
+    assert {finding["verdict"] for finding in findings} == {"held"}, said
+    assert "weights, optimiser and losses of warm-up, recognition are the same bits" in said, said
+
+
+def test_an_apex_spotted_over_all_clips_is_caught(rendered: Rendered, here: Path, mended: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from merbench import methods
+    from merbench.config import Data
+    from merbench.data import schemes, store
+    from merbench.data.prepare import silent
+    from merbench.engine.anew import prepared_anew
+
+    monkeypatch.setenv("MERBENCH_SYNTHETIC", str(rendered.root))
+    monkeypatch.setattr(schemes, "scheme", lambda _name: rendered.scheme)
+
+    def unlike() -> tuple[list[str], int]:
+        prepared = store.load(*load.ready(Data("smic", "synthetic"), "few", workers=1))
+        return prepared_anew("synthetic", "few", "smic", "smic/s04", prepared, silent, 1)
+
+    assert unlike() == ([], 2), "nothing of smic/s02 depends on smic/s04"
+    assert not list(store.ROOT.glob(".audit-*"))
+    methods.load(str(LEAKS / "spots_apex_by_all.py"))
+    found, compared = unlike()
+    assert compared == 2
+    assert any("smic/s02" in each and "apex" in each for each in found), found

@@ -1,0 +1,36 @@
+"""Planted leak: flow is normalised by the mean and deviation over all clips, the held-out ones included."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from merbench.batch import Batch, Flow, Inputs
+from merbench.data import datamodule
+from merbench.data.prepared import Prepared
+from merbench.method import METHODS, Card, Method
+
+CARD = Card("A linear layer over flow, with a leak", 2026, "none", "reconstruction", "reconstruction", ("all of it",))
+
+
+@METHODS.add("normalises_over_all")
+class Leak(Method):
+    card = CARD
+    inputs = Inputs(flow=Flow(28))
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.head = nn.Linear(2 * 28 * 28, classes)
+
+    def logits(self, batch: Batch) -> Tensor:
+        return self.head(batch["flow"].flatten(1))
+
+
+honest = datamodule._flow
+
+
+def normalised(prepared: Prepared, wanted: Flow) -> Tensor:
+    flow = honest(prepared, wanted)
+    return (flow - flow.mean(0)) / (flow.std(0) + 1e-6)
+
+
+datamodule._flow = normalised
