@@ -59,7 +59,10 @@ def console() -> Console:
     """Return the console for whatever is said beside a command's result: on the error stream."""
     from rich.console import Console
 
-    return Console(file=cast("TextIO", _Unneeded(sys.stderr)), highlight=False)
+    stream = _Unneeded(sys.stderr)
+    return Console(
+        file=cast("TextIO", stream), highlight=False, soft_wrap=not sys.stderr.isatty()
+    )  # a log's lines are not cut at column 80
 
 
 @contextlib.contextmanager
