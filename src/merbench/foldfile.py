@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +65,7 @@ def fold_name(subject: str, seed: int) -> str:
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole: beside it, flushed to disk, renamed. A kill leaves the old file or the new one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # two machines that share a disk may have equal process numbers
     try:
         with unfinished.open("wb") as file:
             file.write(content)
@@ -72,6 +74,21 @@ def write(path: Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what killed writers left of folds, request and provenance. Whoever calls holds the lock that they held.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    for folder in folders:
+        for path in folder.iterdir():
+            if UNFINISHED.fullmatch(path.name) and not path.name.startswith(".summary."):  # a summary is written without the lock
+                path.unlink(missing_ok=True)
 
 
 def write_fold(path: Path, result: FoldResult) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import joblib
@@ -18,6 +22,88 @@ from merbench.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask for an end: Ctrl-C, a scheduler or an init system, a closed terminal. Each may go to every process of a group."""
+
+ENVIRONMENT = {
+    # one thread a process: in a fold two give gradients of convolutions other bits, and two processes are faster than two threads
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # glibc gives every large tensor back to the system and faults it in again at the next step; keeping up to 256 MiB makes steps faster
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    # what deterministic CUDA matrix products ask for
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def context(preload: Sequence[str] = ()) -> BaseContext:
+    """Return where processes are started from: a fork server, running from now on, or spawning where there is none.
+
+    Args:
+        preload: modules that the fork server imports; only the first call of a process is heard.
+
+    Raises:
+        UserError: the fork server cannot be started.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(list(preload))
+    with starting():
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
+    return made
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Set what started processes inherit, and put it back in this one: `ENVIRONMENT`, and deafness to `ENDINGS` until `deaf` is called.
+
+    A fork server that was killed is started again by the first process that is asked of it, so every start belongs in here.
+
+    Raises:
+        UserError: a process cannot be started.
+    """
+    resource_tracker.ensure_running()  # when it begins it unblocks signals, which must not happen in here
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    except (OSError, EOFError) as error:
+        raise UserError(
+            f"worker processes cannot be started: {getattr(error, 'strerror', None) or error or 'the fork server was killed'}",
+            where=f"the folder for temporary files ({os.environ.get('TMPDIR') or tempfile.tempdir or 'TMPDIR'}), /dev/shm, memory",
+            remedy="free some space in these, or set TMPDIR to a folder with a short name that can be written; then run the same command",
+        ) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def deaf() -> None:
+    """Leave every request to end to the parent, which ends this process: otherwise a signal to the whole group would look like a failure.
+
+    What this process itself may start, such as a program that a user's method calls, hears them as usual.
+    """
+    for number in ENDINGS:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+
+
+def lifeline(made: BaseContext) -> tuple[Connection, Connection]:
+    """Return a pipe to which nobody writes: that its second end is closed tells those who hold the first that this process is gone."""
+    listen, ours = made.Pipe(duplex=False)
+    util.Finalize(None, ours.close, exitpriority=0)  # multiprocessing, at its end, waits for processes that it asks in vain to end
+    return listen, ours
 
 
 def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None) -> Iterator[tuple[int, Result]]:
@@ -38,11 +124,15 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     if count <= 1:  # nothing to share out: no second process, no second import of everything
         yield from ((index, function(item)) for index, item in enumerate(items))
         return
-    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
-    listen, lifeline = context.Pipe(duplex=False)  # nobody writes: its end tells a worker that this process is gone
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(listen,))
+    made = context()
+    listen, ours = lifeline(made)
+    with starting():
+        pool = ProcessPoolExecutor(count, mp_context=made, initializer=_begin, initargs=(listen,))
+    futures: dict[Future[Result], int] = {}
     try:
-        futures = {pool.submit(function, item): index for index, item in enumerate(items)}
+        for index, item in enumerate(items):
+            with starting():
+                futures[pool.submit(function, item)] = index
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -51,7 +141,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
             remedy="run the same command again: what is finished is kept; --workers 1 needs the least memory",
         ) from error
     finally:
-        lifeline.close()
+        ours.close()
         listen.close()
         pool.shutdown(cancel_futures=True)
 
@@ -62,12 +152,12 @@ def cores() -> int:
 
 
 def _begin(listen: Connection) -> None:
-    """Begin a worker: Ctrl-C is its parent's to decide, one thread a process, no life after the parent's."""
+    """Begin a worker: its end is its parent's to decide, one thread a process, no life after the parent's."""
+    deaf()
+    threading.Thread(target=end_with_parent, args=(listen,), daemon=True).start()
     import cv2
 
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, args=(listen,), daemon=True).start()
 
 
 def end_with_parent(listen: Connection) -> None:

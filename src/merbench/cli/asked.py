@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def _render_mini(scheme: str | None, workers: int | None) -> str:
     from merbench.data.synthetic.write import write
 
     typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
-    with watching() as watch:
-        for state in write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers):
+    with watching() as watch, contextlib.closing(write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers)) as states:
+        for state in states:
             watch("rendering", state.done, state.total)
     return load.SYNTHETIC
 

@@ -45,7 +45,7 @@ def audit(
     from merbench.engine import audit as auditing
     from merbench.engine import run
 
-    with watching() as watch:
+    with watching({auditing.TRAININGS: "trainings"}) as watch:
         planned = run.plan(
             method,
             settled.on[0],

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from merbench.cli import asked
-from merbench.cli.progress import interrupt, watching
+from merbench.cli.progress import console, heed, interruptible, watching
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from merbench.engine.run import Plan
 
 
@@ -43,6 +45,23 @@ def bench(
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
+    with interruptible(lambda: "what is finished is kept; run the same command again"):
+        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs)
+    raise typer.Exit(code)
+
+
+def _bench(
+    method: str,
+    overrides: list[str],
+    on: str | None,
+    scheme: str | None,
+    preset: Literal["full", "quick"] | None,
+    seeds: int,
+    workers: str,
+    source: str | None,
+    runs: Path,
+) -> int:
+    """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
 
     from merbench.data.schemes import FIRST_LOOK
@@ -58,7 +77,7 @@ def bench(
                 source=settled.source,
                 scheme=settled.scheme,
                 preset=preset or ("quick" if settled.scheme == FIRST_LOOK else "full"),
-                overrides=overrides or [],
+                overrides=overrides,
                 seeds=seeds,
                 worker_count=settled.workers,
                 root=runs,
@@ -66,27 +85,21 @@ def bench(
             )
             for each in settled.on
         ]
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        codes = [_run(planned) for planned in plans]
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    raise typer.Exit(max(codes))
+    return max([_run(planned) for planned in plans])
 
 
 def _run(planned: Plan) -> int:
     """Do one plan and print its row; return the exit code."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from merbench.board.rows import row_of
     from merbench.cli.show import show_row
     from merbench.engine import run, workers
 
-    console = Console(stderr=True, highlight=False)
+    screen = console()
     missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
     about = f"{planned.request.name} on {planned.request.data.on}, {len(planned.folds)} folds"
-    console.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
+    screen.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,47 +115,43 @@ def _run(planned: Plan) -> int:
     def state() -> str:
         return f"{done} of {len(planned.names)} folds"
 
-    events = run.execute(planned)
-    try:
-        with Progress(*columns, console=console, disable=not missing) as progress:
+    def kept() -> str:
+        return f"{len(planned.names) - len(planned.missing)} of {len(planned.names)} folds are kept; the same command goes on from there"
+
+    with interruptible(kept):
+        with Progress(*columns, console=screen, disable=not missing) as progress, contextlib.closing(run.execute(planned)) as events:
             bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:
+                heed()
                 if isinstance(event, workers.Progress):
                     shares[event.task] = event.share
                 elif isinstance(event, workers.Finished):
                     shares[event.task] = 1.0
                     done += 1
-                    _say_line(console, done, len(planned.names), planned.name(event.task), event.cost.seconds)
+                    _say_line(screen, done, len(planned.names), planned.name(event.task), event.cost.seconds)
                 else:
                     shares.pop(event.task, None)
                     what = "is tried once more" if event.again else "has failed"
-                    console.print(f"fold {planned.name(event.task)} {what}: {event.reason}", markup=False)
+                    screen.print(f"fold {planned.name(event.task)} {what}: {event.reason}", markup=False)
                     failed += [] if event.again else [event]
                 progress.update(bar, completed=there + sum(shares.values()), state=state())
-    except KeyboardInterrupt:
-        events.close()
-        console.print(f"interrupted: {done} of {len(planned.names)} folds are kept; the same command goes on from there", markup=False)
-        raise typer.Exit(130) from None
-    row = row_of(planned.run)
-    if row.readings:
-        show_row(row, planned.run.path)
+        row = row_of(planned.run)
+        if row.readings:
+            show_row(row, planned.run.path)
     if not failed:
         return 0
     if done < len(planned.names) - len(failed):
-        console.print("given up: the first folds all failed and none has finished; the rest was not tried", markup=False)
-    console.print(
+        screen.print("given up: the first folds all failed and none has finished; the rest was not tried", markup=False)
+    screen.print(
         f"{len(failed)} fold{'s' if len(failed) > 1 else ''} failed, {done} of {len(planned.names)} are kept: {planned.run.path}",
         markup=False,
     )
     if any(event.trace for event in failed):
-        console.print(f"what went wrong, fold by fold: {planned.run.path / 'failures'}", markup=False)
+        screen.print(f"what went wrong, fold by fold: {planned.run.path / 'failures'}", markup=False)
     return 1
 
 
-def _say_line(console: object, done: int, total: int, name: str, seconds: float) -> None:
+def _say_line(screen: Console, done: int, total: int, name: str, seconds: float) -> None:
     """Where there is no terminal to draw a bar on, print a line for each tenth of the folds."""
-    from rich.console import Console
-
-    assert isinstance(console, Console)
-    if not console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
-        console.print(f"{done} of {total} folds ({name}, {seconds:.1f} s)", markup=False)
+    if not screen.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
+        screen.print(f"{done} of {total} folds ({name}, {seconds:.1f} s)", markup=False)

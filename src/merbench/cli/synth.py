@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from merbench.cli.progress import watching
+from merbench.cli.progress import interruptible, watching
 from merbench.errors import UserError
 
 
@@ -32,7 +32,8 @@ def synth(
     clips = frames = written = before = 0
     subjects: set[str] = set()
     events = write(root, size, seed=seed, databases=parts, all_frames=all_frames, workers=workers)
-    state = next(events)  # what is refused is refused before a bar is drawn
+    with interruptible(lambda: "nothing was begun; run the same command again"):
+        state = next(events)  # what is refused is refused before a bar is drawn
     before = state.done
     with watching() as watch, contextlib.closing(events):
         watch("rendering", state.done, state.total)

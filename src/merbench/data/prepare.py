@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -70,6 +70,10 @@ def prepare(
         work.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(work / ".lock", timeout=0):
+                ready = store.made_of(root, source, database, scheme.name, inputs)
+                if ready is not None:
+                    return ready  # another process made it since it was looked for
+                _clear(path for path in work.glob(".*") if path.name != ".lock")  # what a kill left of files that were being written
                 pieces = [
                     Piece(
                         each.clip.key,
@@ -86,14 +90,17 @@ def prepare(
                 _make(pieces, f"{database}: faces and flow", watch, workers)
                 guessed = _guess(footage, pieces, watch, workers)
                 made = _assemble(source, scheme, footage, pieces, guessed, inputs, root)
-                halves = [path for path in work.glob(".*") if path.name != ".lock"]  # what a kill left of files that were being written
-                for path in (*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces), *halves):
-                    path.unlink(missing_ok=True)
+                _clear([*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)])
                 return made
         except Timeout as error:
             raise UserError(
                 f"another process is preparing {database}", where=work, remedy="wait for it; what it finishes need not be done again"
             ) from error
+
+
+def _clear(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _make(pieces: Sequence[Piece], what: str, watch: Watch, workers: int | None) -> None:

@@ -7,13 +7,14 @@ import dataclasses
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from merbench.data.prepared import Prepared, join
 from merbench.errors import UserError
@@ -51,17 +52,33 @@ def unfinished(parent: Path) -> Iterator[Path]:
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
-        try:
-            yield made
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+        _remove_dead(parent)
+        made = parent / f".unfinished-{secrets.token_hex(8)}"
+        lock = FileLock(f"{made}.lock")
+        with lock:  # from before the folder is there until after it is gone: one that nobody holds is dead
+            try:
+                made.mkdir()
+                yield made
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"prepared data cannot be written: {error.strerror or error}",
             where=parent,
             remedy="free some space, or make the folder writable",
         ) from error
+
+
+def _remove_dead(parent: Path) -> None:
+    """Remove the unfinished folders of processes that were killed: each may be as large as a set."""
+    for folder in parent.glob(".unfinished-*"):
+        if not folder.is_dir():
+            continue
+        lock = FileLock(f"{folder}.lock", timeout=0)
+        with contextlib.suppress(Timeout), lock:
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path:
@@ -89,7 +106,8 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path
         "touched": _touched(made, prepared.arrays),
     }
     (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    made.chmod(0o755)
+    for path in made.iterdir():
+        _flush(path)  # or a power cut after the renaming might leave zeros under a good name
     try:
         made.rename(target)
     except OSError:
@@ -99,12 +117,21 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path
     return target
 
 
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def _adopt(target: Path, index: dict[str, Any]) -> None:
     """Let a finished set that has the very same content be found by the inputs from which it was just made again."""
     index = {**index, "touched": _touched(target, index["arrays"])}
-    fresh = target / f".index.{os.getpid()}"
-    fresh.write_text(json.dumps(index), encoding="utf-8")
-    fresh.replace(target / "index.json")
+    fresh = target / f".index.{secrets.token_hex(4)}"
+    try:
+        fresh.write_text(json.dumps(index), encoding="utf-8")
+        _flush(fresh)
+        fresh.replace(target / "index.json")
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def load(*paths: Path) -> Prepared:

@@ -40,6 +40,10 @@ class FoldError(RuntimeError):
     """A fold cannot be finished, for a reason that lies in its training."""
 
 
+class NotFiniteError(FoldError):
+    """A loss or a probability is not a finite number."""
+
+
 def build(request: Request, classes: int) -> Method:
     """Return the request's method with its arguments; lists of the request become tuples."""
     arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in request.arguments.items()}
@@ -160,7 +164,7 @@ class Recorder(pl.Callback):
         if probabilities.shape != wanted:
             raise FoldError(f"the logits of {wanted[0]} clips have shape {probabilities.shape}, not {wanted}")
         if not np.isfinite(probabilities).all():
-            raise FoldError(f"the held-out probabilities of epoch {epoch} are not finite")
+            raise NotFiniteError(f"the held-out probabilities of epoch {epoch} are not finite")
         self.probabilities.append(probabilities)
         self.epochs.append(epoch)
 
@@ -171,7 +175,7 @@ class Recorder(pl.Callback):
         epoch = trainer.current_epoch + 1
         for name, value in trainer.callback_metrics.items():
             if not torch.isfinite(value):
-                raise FoldError(f"the loss '{name}' is {value.item()} in epoch {epoch} of stage '{self._stage.name}'")
+                raise NotFiniteError(f"the loss '{name}' is {value.item()} in epoch {epoch} of stage '{self._stage.name}'")
             self.curve[self._stage.name].setdefault(name, []).append(value.item())
         if self._last and (self.record == "every" or epoch == self._stage.epochs):
             self.keep(pl_module, epoch)

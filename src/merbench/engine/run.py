@@ -18,7 +18,7 @@ from merbench.data.prepare import Watch, silent
 from merbench.engine import fold, workers
 from merbench.engine.trial import check_changes, tried
 from merbench.errors import UserError
-from merbench.foldfile import fold_name, write_fold
+from merbench.foldfile import fold_name, remove_unfinished, write_fold
 from merbench.method import METHODS
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
@@ -133,9 +133,9 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     if not planned.missing:
         return  # nothing to write: a finished run is read on a read-only disk too
     run, job = planned.run, workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment)
-    run.create(planned.request, planned.provenance)
     lock = FileLock(run.path / ".lock", timeout=0)
     with run.writing():
+        run.path.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
         except Timeout as error:
@@ -143,6 +143,9 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
                 "another process is at this very run", where=run.path, remedy="wait for it; what it finishes need not be done again"
             ) from error
     try:
+        run.create(planned.request, planned.provenance)
+        with run.writing():
+            remove_unfinished(run.path, run.path / "folds")
         run.check_environment(planned.provenance.environment)
         yield from _work(planned, job)
     finally:
@@ -176,6 +179,7 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
     run, name = planned.run, planned.name(event.task)
     if isinstance(event, workers.Finished):
         write_fold(run.fold_path(name), event.result)
+        (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
         kept.costs[name] = asdict(event.cost)
     if not isinstance(event, workers.Failed) or event.again:
         return False

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
-import multiprocessing
 import os
 import signal
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -20,21 +20,12 @@ from pathlib import Path
 
 from merbench.config import Request
 from merbench.foldfile import FoldResult
-from merbench.processes import end_with_parent
+from merbench.processes import context, deaf, end_with_parent, lifeline, starting
 from merbench.results import Cost
 
-ENVIRONMENT = {
-    # one thread a fold: two give gradients of convolutions other bits, and two processes are faster than two threads
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # glibc gives every large tensor back to the system and faults it in again at the next step; keeping up to 256 MiB makes steps faster
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "268435456",
-    # what deterministic CUDA matrix products ask for
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-}
 TICKS_PER_SECOND = 4
+NO_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED")
+"""What torch, CUDA and the system say in errors of a general kind when memory is refused."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a task left nothing. ``again``: it is tried once more. ``trace`` is for whoever wrote the method."""
+    """Why a task left nothing. ``again``: it is tried once more, in a fresh process. ``trace`` is for whoever wrote the method."""
 
     task: Task
     reason: str
@@ -92,6 +83,7 @@ class Worker:
 
     process: BaseProcess
     pipe: Connection
+    device: str
     task: Task | None = None
 
 
@@ -100,30 +92,7 @@ def warm() -> BaseContext:
 
     Called early, that goes on while the caller imports the same. Where there is no fork server, workers are spawned.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["merbench.engine.fold"])
-    with _workers_environment():
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
-    return context
-
-
-@contextlib.contextmanager
-def _workers_environment() -> Iterator[None]:
-    """Set what a fork server, and so its workers, inherit; and put it back in this process."""
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return context(["merbench.engine.fold"])
 
 
 def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Event, None, None]:
@@ -133,29 +102,52 @@ def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Ev
 
     Args:
         job: the run.
-        tasks: each is done once; after its worker was killed, once more.
+        tasks: each is done once; once more after its worker was killed, where memory was refused and where a number was not finite.
         devices: ``cpu`` or ``cuda:0``, one per worker.
+
+    Raises:
+        UserError: workers cannot be started.
     """
-    context = warm()
-    listen, lifeline = context.Pipe(duplex=False)  # nobody writes: its end tells a worker that this process is gone
+    made = warm()
+    listen, ours = lifeline(made)
     waiting, tried = deque(tasks), set[Task]()
     workers: list[Worker] = []
 
-    def start(device: str) -> Worker:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, listen, job, device), daemon=True)  # type: ignore[attr-defined]
-        with _workers_environment():  # a fork server that was killed is started again here
-            process.start()
-        theirs.close()
-        worker = Worker(process, ours)
-        workers.append(worker)
-        return worker
+    def start(device: str) -> None:
+        for last in (False, True):
+            near, far = made.Pipe()
+            process = made.Process(target=_work, args=(far, listen, job, device), daemon=True)  # type: ignore[attr-defined]
+            with starting():
+                try:
+                    process.start()
+                except (OSError, EOFError):  # the fork server was killed at this moment: it is started again once
+                    near.close()
+                    if last:
+                        raise
+                    continue
+                finally:
+                    far.close()
+            workers.append(Worker(process, near, device))
+            _hand_out(workers[-1], waiting)
+            return
+
+    def give_up(worker: Worker, failed: Failed) -> Failed:
+        """Replace a worker whose task has failed; return whether the task is tried again."""
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+        workers.remove(worker)
+        again = failed.again and failed.task not in tried
+        tried.add(failed.task)
+        if again:
+            waiting.appendleft(failed.task)
+        if waiting:
+            start(worker.device)
+        return replace(failed, again=again)
 
     try:
-        idle = [(device, start(device)) for device in devices[: len(tasks)]]
-        device_of = {worker: device for device, worker in idle}
-        for _, worker in idle:
-            _hand_out(worker, waiting)
+        for device in devices[: len(tasks)]:
+            start(device)
         while any(worker.task for worker in workers):
             ready = set(wait([worker.pipe for worker in workers if worker.task]))
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -163,25 +155,16 @@ def run(job: Job, tasks: Sequence[Task], devices: Sequence[str]) -> Generator[Ev
                 try:
                     event: Event = worker.pipe.recv()
                 except (EOFError, OSError):  # it ended: before, between or within a message
-                    task = worker.task
                     worker.process.join()
-                    workers.remove(worker)
-                    first = task not in tried
-                    tried.add(task)
-                    yield Failed(task, f"its worker was {_ending(worker.process.exitcode)}", again=first)
-                    if first:
-                        waiting.appendleft(task)
-                    if waiting:
-                        replacement = start(device_of[worker])
-                        device_of[replacement] = device_of[worker]
-                        _hand_out(replacement, waiting)
-                    continue
-                if not isinstance(event, Progress):
+                    event = Failed(worker.task, f"its worker {_ending(worker.process.exitcode)}", again=True)
+                if isinstance(event, Failed) and event.again:
+                    event = give_up(worker, event)
+                elif not isinstance(event, Progress):
                     worker.task = None
                     _hand_out(worker, waiting)  # before the consumer writes the result, so that the worker does not wait for the disk
                 yield event
     finally:
-        lifeline.close()
+        ours.close()
         listen.close()
         for worker in workers:
             worker.process.kill()
@@ -201,15 +184,38 @@ def _hand_out(worker: Worker, waiting: deque[Task]) -> None:
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        return f"was killed by {name}" + (" (out of memory? fewer --workers need less)" if name == "SIGKILL" else "")
     return f"ended with exit code {code}"
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """Return whether a fold failed for what may not happen again: memory was refused, or a number was not finite."""
+    import torch
+
+    from merbench.engine.fold import NotFiniteError
+
+    if isinstance(error, (NotFiniteError, MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, (RuntimeError, OSError)) and any(words in str(error) for words in NO_MEMORY)
 
 
 def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> None:
     """Run in a worker: take tasks until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal group; the parent decides
+    deaf()
     threading.Thread(target=end_with_parent, args=(listen,), daemon=True).start()
+    try:
+        train = _ready(job, device_name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the data or the method went away since the run was planned: every fold says so
+        _answer(pipe, functools.partial(_refuse, error))
+    else:
+        _answer(pipe, train)
 
+
+Train = Callable[[Task, Callable[[float], None]], Finished]
+
+
+def _ready(job: Job, device_name: str) -> Train:
+    """Load what all folds share, and return what trains one."""
     import torch
 
     from merbench import methods
@@ -224,10 +230,26 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
     everything, known = serve(prepared, method.inputs), fold.references_of(method, prepared)
     device = torch.device(device_name)
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
+
+    def train(task: Task, tick: Callable[[float], None]) -> Finished:
+        result, cost, _ = fold.train(
+            job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known
+        )
+        return Finished(task, result, cost)
+
+    return train
+
+
+def _refuse(error: BaseException, _task: Task, _tick: Callable[[float], None]) -> Finished:
+    raise error
+
+
+def _answer(pipe: Connection, train: Train) -> None:
+    """Train what comes through a pipe and send back what happens, until its other end is closed."""
     while True:
         try:
             task: Task = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         last = 0.0
 
@@ -235,15 +257,20 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
             nonlocal last
             if time.monotonic() - last > 1 / TICKS_PER_SECOND:
                 last = time.monotonic()
-                pipe.send(Progress(task, share))
+                _send(pipe, Progress(task, share))
 
         event: Event
         try:
-            result, cost, _ = fold.train(
-                job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known
-            )
-            event = Finished(task, result, cost)
+            event = train(task, tick)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on
-            event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())
-        pipe.send(event)
+            event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc(), _worth_another_try(error))
+        _send(pipe, event)
         gc.collect()  # a Trainer and its module hold each other: without this, folds pile up
+
+
+def _send(pipe: Connection, event: Event) -> None:
+    """Send what happened. A parent that is gone hears nothing: that is its end, not a fault of this fold."""
+    try:
+        pipe.send(event)
+    except OSError:
+        os._exit(1)

@@ -125,8 +125,12 @@ def write(root: Path, clips: Mapping[str, int], settings: Settings, *, finished:
 def whole(path: Path, content: bytes) -> None:
     """Write a file whole and rename it: what has its name is complete. One writer at a time holds the folder's lock."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)  # a full disk keeps no half of it
+        raise
 
 
 def _occupied(folder: Path) -> bool:
