@@ -40,7 +40,7 @@ def edit(root: Path, change: Callable[[list[Cell]], list[Cell] | None]) -> None:
     assert sheet is not None
     rows = [list(cells) for cells in sheet.iter_rows(values_only=True)]
     sheet.delete_rows(1, sheet.max_row)
-    for row in [rows[0], *(changed for row in rows[1:] if (changed := change(row)) is not None)]:  # type: ignore[arg-type]
+    for row in [rows[0], *(changed for row in rows[1:] if (changed := change(row)) is not None)]:
         sheet.append(row)
     book.save(root / SHEET)
 
