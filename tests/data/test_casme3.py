@@ -121,6 +121,23 @@ def test_an_apex_that_is_the_onset_is_the_middle_frame_and_told(copied: Path) ->
     assert found.flags == ("apex: the onset in the sheet", "apex: middle frame")
 
 
+def lose(root: Path, clip: str, first: int, last: int) -> None:
+    for path in (root / FRAMES / clip).iterdir():
+        if first <= int(path.stem) <= last:
+            path.unlink()
+
+
+def test_where_the_camera_dropped_a_frame_the_nearest_is_taken_and_told(copied: Path) -> None:
+    assert [path.stem for path in sorted((copied / FRAMES / "spNO.18_k_277").iterdir())][:3] == ["277", "284", "290"]
+    lose(copied, "spNO.18_k_277", 277, 277)
+    (found,) = (each for each in casme3.macro(copied) if each.clip.name == "k_277")
+    assert (found.clip.key, found.clip.onset, found.clip.apex) == ("casme3-macro/spNO.18/k_277", 284, 294)
+    assert found.onset.name == "284.jpg"
+    assert "onset or apex: nearest frame for a dropped one" in found.clip.flags
+    lose(copied, "spNO.18_k_277", 284, 284)
+    assert "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing" in refusal(copied).what, "13 frames are more than were dropped"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -143,7 +160,7 @@ def test_a_wrong_cell_is_named(copied: Path, change: Callable[[list[Cell]], list
 def test_all_clips_that_cannot_be_used_are_told_at_once(copied: Path) -> None:
     edit(copied, cell(8, "joy"))
     shutil.rmtree(copied / FRAMES / "spNO.18_l_132")
-    (copied / FRAMES / "spNO.18_k_277" / "277.jpg").unlink()
+    lose(copied, "spNO.18_k_277", 277, 289)
     found = refusal(copied)
     assert "3 of 4 clips cannot be used" in found.what
     for part in ("'joy'", "spNO.18_l_132", "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing"):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from merbench.data import sheets
-from merbench.data.frames import Footage, footage, gathered, tree
+from merbench.data.frames import Footage, footage, gathered, nearest, numbered, tree
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
 from merbench.sample import EMOTIONS, Clip
@@ -26,6 +26,8 @@ MACRO_SHEET = "CAS(ME)3_part_A_v2"
 """Without its ending: the owners hand it out as ``.xls``."""
 COLUMNS = ("Subject", "Filename", "Onset", "Apex", "Offset", "emotion")
 TYPE = "Expression type"
+DROPPED = 8
+"""So many frames may lie between one that is missing and the one that is taken for it: the cameras dropped 7 or 8 in a row, says the owner."""
 WORDS = {**{name: name for name in EMOTIONS}, "happy": "happiness", "sad": "sadness"}
 """The owners' words for the seven emotions, in lower case."""
 
@@ -33,7 +35,8 @@ WORDS = {**{name: name for name in EMOTIONS}, "happy": "happiness", "sad": "sadn
 def macro(root: Path) -> tuple[Footage, ...]:
     """Return the files of all macro-expressions of the sheet, in its order; their subjects are ``casme3-macro/spNO.1``.
 
-    Where the sheet gives the onset as apex too, the middle frame stands for it, and flags say so.
+    Where the sheet gives the onset as apex too, the middle frame stands for it; where onset or apex was dropped in the recording, the
+    nearest frame does. Flags say so.
 
     Raises:
         UserError: folder, sheet, onset or apex frame missing, or a cell is not what it should be; every clip concerned is named.
@@ -51,7 +54,8 @@ def macro(root: Path) -> tuple[Footage, ...]:
     def find(clip: Clip) -> Footage:
         subject = clip.subject.split("/")[1]
         name = f"{subject}_{clip.name}"
-        return footage(_annotated(clip, rows[subject, clip.name], sheet), there.get(name.casefold(), folders / name))
+        folder = there.get(name.casefold(), folders / name)
+        return footage(_recorded(_annotated(clip, rows[subject, clip.name], sheet), folder), folder)
 
     return gathered([Clip(MACRO, f"{MACRO}/{subject}", name) for subject, name in rows], find, root)
 
@@ -68,7 +72,7 @@ def subject_of(row: sheets.Row, path: Path) -> str:
     Raises:
         UserError: it is no subject of this database.
     """
-    digits = re.fullmatch(r"spno\.?\s*0*(\d+)", row["Subject"].casefold())
+    digits = re.fullmatch(r"spno\.?\s*0*([0-9]+)", row["Subject"].casefold())
     if digits is None:
         raise UserError(
             f"'{row['Subject']}' is no subject: they are called spNO.1",
@@ -98,6 +102,22 @@ def _annotated(clip: Clip, row: sheets.Row, path: Path) -> Clip:
     if row["Apex"] == row["Onset"] and onset < offset:
         return replace(clip, onset=onset, offset=offset, emotion=row["emotion"], flags=(*clip.flags, "apex: the onset in the sheet"))
     return sheets.annotated(clip, row, COLUMNS[2:], path)
+
+
+def _recorded(clip: Clip, folder: Path) -> Clip:
+    """Return the clip with the nearest frames for an onset or apex that the camera dropped, and a flag; as it is where none is near.
+
+    Raises:
+        UserError: the folder is not there or holds no frame.
+    """
+    there = numbered(folder)
+    onset, apex = (None if number is None else nearest(there, number) for number in (clip.onset, clip.apex))
+    assert clip.onset is not None
+    assert onset is not None
+    far = max(abs(onset - clip.onset), abs((apex or 0) - (clip.apex or 0)))
+    if not 0 < far <= DROPPED or (apex is not None and apex <= onset):
+        return clip
+    return replace(clip, onset=onset, apex=apex, flags=(*clip.flags, "onset or apex: nearest frame for a dropped one"))
 
 
 def _macro_sheet(root: Path) -> Path:
