@@ -85,6 +85,19 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     return Rendered(root, schemes.Scheme("few", whole.classes, clips, {clip.key: whole.labels[clip.key] for clip in clips}, "these tests"))
 
 
+FEW_MACRO = ("casme3/spNO.11/m_741", "casme3/spNO.11/d_497", "casme3/spNO.18/l_132", "casme3/spNO.18/k_277")
+"""Two macro-expressions each of two people."""
+
+
+@pytest.fixture(scope="session")
+def rendered_macro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of rendered databases that holds `FEW_MACRO` alone; their sheet has micro-expressions too. Tests do not write into it."""
+    root = tmp_path_factory.mktemp("macro")
+    script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW_MACRO or scene.part == "casme3"]
+    assert list(write_scenes(root, script, "mini", databases=("macro",), workers=2))[-1].done == len(FEW_MACRO)
+    return root
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, with no data set up."""

@@ -18,8 +18,10 @@ from torch.func import functional_call, stack_module_state
 
 from merbench.batch import Batch, Inputs
 from merbench.config import Training
+from merbench.engine.pretraining import check_stages
 from merbench.layers import Keyed
-from merbench.method import ClosedForm, Method
+from merbench.method import ClosedForm, Method, Stage
+from merbench.sample import EMOTIONS
 
 Maker = Callable[[int], Method]
 CHECKS: dict[str, Callable[[Maker], None]] = {}
@@ -67,6 +69,11 @@ def batch_for(inputs: Inputs, clips: int, classes: int = 3, seed: int = 0) -> Ba
     return batch
 
 
+def batch_of(stage: Stage, inputs: Inputs, clips: int) -> Batch:
+    """Return clips for a stage; macro clips have the seven emotions, whatever the method's classes are."""
+    return batch_for(inputs, clips, len(EMOTIONS) if stage.on == "macro" else 3)
+
+
 def without_labels(batch: Batch) -> Batch:
     held_out: Batch = {**batch}
     del held_out["label"]
@@ -104,7 +111,7 @@ def every_parameter_gets_a_gradient(make: Maker) -> None:
     stages = method.stages()
     for stage in stages:
         method.begin(stage.filled(Training()))
-        batch = batch_for(method.inputs, 12)
+        batch = batch_of(stage, method.inputs, 12)
         torch.autograd.backward(method.losses(method(batch), batch)["total"])
     for name, parameter in method.named_parameters():
         if parameter.requires_grad:
@@ -272,6 +279,15 @@ def the_card_names_its_source(make: Maker) -> None:
 
 
 @promise
+def what_it_is_pre_trained_on_is_told(make: Maker) -> None:
+    """Asked for, learnt from before the stage that is recorded, and named on the card."""
+    method = build(make)
+    check_stages(method, "method")
+    if method.inputs.macro:
+        assert any("macro" in told for told in method.card.pretraining), "the card does not say that it learns from macro-expressions"
+
+
+@promise
 def outputs_and_loss_are_pure(make: Maker) -> None:
     """They keep no tensor and change no input: what is kept cannot be stacked."""
     method = build(make)
@@ -317,6 +333,7 @@ def _trained(make: Maker, seed: int) -> Method:
         return method
     for stage in method.stages():
         filled = stage.filled(Training())
+        batch = batch_of(filled, method.inputs, 12)
         method.begin(filled)
         optimizer = method.configure_optimizers()
         for _ in range(3):

@@ -44,11 +44,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a method declares; the data module serves it, never the other way round."""
+    """What a method declares; the data module serves it, never the other way round.
+
+    Attributes:
+        flow, frame, landmarks: what is read of a clip.
+        macro: macro-expression clips too, for stages with ``on="macro"``: flow, frames and landmarks of them as of the others.
+    """
 
     flow: Flow | None = None
     frame: Frame | None = None
     landmarks: bool = False
+    macro: bool = False
 
     @property
     def grid(self) -> int:
@@ -82,6 +88,6 @@ class Batch(TypedDict, total=False):
     """(B, 2, h, w): the true displacement of a rendered clip in pixels of the frame grid, not a number beside the face. In no batch that is
     trained on or predicted from: `Method.measures` alone gets it."""
     label: Tensor
-    """(B,), int64, class index."""
+    """(B,), int64, class index; in a stage on macro clips the index in `sample.EMOTIONS`."""
     clip: Tensor
-    """(B,), int64, position of the clip in the set."""
+    """(B,), int64, position of the clip in its set; macro clips are a set of their own."""

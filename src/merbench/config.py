@@ -148,7 +148,7 @@ def digest(value: Any, length: int = 16) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], method_file: str = "") -> str:
+def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], method_file: str = "", macro: str = "") -> str:
     """Return the name of a run's folder.
 
     Args:
@@ -156,10 +156,12 @@ def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], met
         fingerprint: of annotations and prepared data.
         versions: ``results_version`` of the method and of the engine: raised when the same request begins to give other numbers.
         method_file: hash of a method that is a file of its own.
+        macro: fingerprint of the macro-expression clips it is pre-trained on; empty where it is not.
     """
     asked = canonical(request)
     del asked["changes"]
-    return digest({"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file})
+    pretrained = {"macro": macro} if macro else {}
+    return digest({"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file, **pretrained})
 
 
 def load_request(path: Path) -> Request:

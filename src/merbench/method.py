@@ -55,6 +55,8 @@ class Stage:
         name: such as ``warm-up``.
         epochs, batch, lr, weight_decay: as in ``config.Training``.
         outputs, loss: bound methods used instead of ``Method.outputs`` and ``Method.loss``.
+        on: what it learns from: the training subjects' clips, or the macro-expression clips of everybody but the held-out person, for
+            methods with ``inputs.macro``; then ``label`` is an emotion of `sample.EMOTIONS`. The last stage is never on macro clips.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Stage:
     weight_decay: float | None = None
     outputs: Callable[[Batch], Outputs] | None = None
     loss: Callable[[Outputs, Batch], Outputs] | None = None
+    on: Literal["training", "macro"] = "training"
 
     def filled(self, training: Training) -> Stage:
         """Return the stage with every number set."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EMOTIONS = ("happiness", "surprise", "disgust", "anger", "fear", "sadness", "others")
+"""Classes of macro-expression clips, in the order of their ``label``: the seven of CAS(ME)^3, whatever the scheme of a run is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
     """One micro-expression.
 
     Attributes:
-        database: ``smic``, ``casme2``, ``samm`` or ``casme3``.
+        database: ``smic``, ``casme2`` or ``samm``; ``casme3-macro`` of macro-expressions, which are not judged.
         subject: always with its database, ``casme2/sub01``, since bare names collide between databases.
         name: the clip's name within its subject; alone it is not unique (CASME II has 255 clips and 167 names).
         onset, apex, offset: frame numbers as they stand in the file names, where known.

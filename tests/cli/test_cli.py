@@ -76,7 +76,7 @@ def test_what_is_asked_for_and_not_set_up_is_answered_with_how_to(here: Path, cl
         assert found.code == 2
         for part in parts:
             assert part in found.err
-    assert cli("datasets").out.count("not set up") == 5
+    assert cli("datasets").out.count("not set up") == 6
     assert not list(here.iterdir())
 
 
@@ -182,7 +182,10 @@ def test_compare_by_key(with_flow: Path, cli: Cli) -> None:
         (["bench", "ststnet", "--on", "smic", "training.mirror=true"], "cannot be mirrored before it is centred"),
         (["methods", "ststnett"], "did you mean 'ststnet'?"),
         (["data", "set", "casme2", "."], "no folder of subjects (sub[0-9][0-9]) in it"),
-        (["data", "set", "casme", "."], "did you mean 'casme2'?"),
+        (["data", "set", "casme", "."], "did you mean 'casme3'?"),
+        (["data", "set", "casme3", "."], "no folder of subjects"),
+        (["prepare", "macro"], "casme3 has no folder yet"),
+        (["prepare", "macro", "--source", "published-flow"], "published-flow has no macro-expression clips"),
         (["data", "set", "synthetic", "."], "holds no rendered database"),
         (["prepare", "smic+casme"], "did you mean 'casme2'?"),
         (["prepare", "smic", "--source", "frames"], "no frames are set up: smic"),

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from merbench.batch import Batch, Flow, Inputs
+from merbench.errors import UserError
 from merbench.layers import KeyedDropout
-from merbench.method import Card, ClosedForm, Method, Outputs
+from merbench.method import Card, ClosedForm, Method, Outputs, Stage
 from tests.contract import CHECKS
 
 
@@ -48,8 +49,25 @@ class SoundClosed(ClosedForm):
         return -torch.cdist(batch["flow"].flatten(1), self.means)
 
 
+class SoundPretrained(Sound):
+    """Learns the seven emotions of macro clips first."""
+
+    card = dataclasses.replace(Sound.card, parameters={}, pretraining=("macro-expressions of CAS(ME)^3",))
+    inputs = dataclasses.replace(Sound.inputs, macro=True)
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.felt = nn.Linear(3 * 28 * 28, 7)
+
+    def feel(self, batch: Batch) -> Outputs:
+        return {"logits": self.felt(self.drop(batch["flow"].flatten(1)))}
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("emotions", outputs=self.feel, on="macro"), Stage("train"))
+
+
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("method", [Sound, SoundClosed])
+@pytest.mark.parametrize("method", [Sound, SoundClosed, SoundPretrained])
 def test_sound_methods_pass(method: type[Method], check: str) -> None:
     CHECKS[check](method)
 
@@ -221,6 +239,32 @@ def test_an_honest_penalty_is_not_condemned(check: str) -> None:
     CHECKS[check](LossReadsAParameter)
 
 
+class ThreeEmotions(SoundPretrained):
+    """Macro clips have seven."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.felt = nn.Linear(3 * 28 * 28, classes)
+
+
+class SilentPretraining(SoundPretrained):
+    card = dataclasses.replace(SoundPretrained.card, pretraining=("ImageNet",))
+
+
+class NotAskedFor(SoundPretrained):
+    inputs = Sound.inputs
+
+
+class MacroLast(SoundPretrained):
+    def stages(self) -> tuple[Stage, ...]:
+        return super().stages()[::-1]
+
+
+class MacroForNothing(SoundPretrained):
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("train"),)
+
+
 FAULTS: list[tuple[str, type[Method]]] = [
     ("logits_have_the_right_shape", OneLogitTooMany),
     ("logits_have_the_right_shape", NotFinite),
@@ -243,6 +287,12 @@ FAULTS: list[tuple[str, type[Method]]] = [
     ("parameters_are_as_many_as_printed", Miscounted),
     ("the_card_names_its_source", NoSource),
     ("the_card_names_its_source", SilentReconstruction),
+    ("every_parameter_gets_a_gradient", ThreeEmotions),
+    ("same_seed_same_weights", ThreeEmotions),
+    ("what_it_is_pre_trained_on_is_told", SilentPretraining),
+    ("what_it_is_pre_trained_on_is_told", NotAskedFor),
+    ("what_it_is_pre_trained_on_is_told", MacroLast),
+    ("what_it_is_pre_trained_on_is_told", MacroForNothing),
     ("outputs_and_loss_are_pure", KeepsATensor),
     ("outputs_and_loss_are_pure", ChangesItsInput),
     ("the_label_is_not_read_to_predict", ReadsTheLabel),
@@ -254,7 +304,7 @@ FAULTS: list[tuple[str, type[Method]]] = [
 
 @pytest.mark.parametrize(("check", "fault"), FAULTS)
 def test_a_broken_promise_is_seen(check: str, fault: type[Method]) -> None:
-    with pytest.raises((AssertionError, KeyError, RuntimeError, ValueError, IndexError)):
+    with pytest.raises((AssertionError, KeyError, RuntimeError, ValueError, IndexError, UserError)):
         CHECKS[check](fault)
 
 

@@ -140,7 +140,8 @@ def _tuples(score: dict[str, Any]) -> dict[str, Any]:
 
 def _compute(run: Run) -> Row:
     request, provenance = run.request, run.provenance
-    if run_key(request, provenance.data["fingerprint"], provenance.results_versions, provenance.method_file) != run.path.name:
+    data, macro = provenance.data["fingerprint"], provenance.data.get("macro", "")
+    if run_key(request, data, provenance.results_versions, provenance.method_file, macro) != run.path.name:
         raise UserError(
             "the request or the provenance of a run is not the one its folder is named after",
             where=run.path,

@@ -16,6 +16,7 @@ ABOUT = {
     "smic": "SMIC-HS, 164 clips, 100 frames a second",
     "casme2": "CASME II, 145 clips in MEGC2019, 200 frames a second",
     "samm": "SAMM, 133 clips in MEGC2019, 200 frames a second, grey",
+    "casme3": "CAS(ME)^3 part A, macro-expression clips to pre-train on, 30 frames a second; it is not judged yet",
     "published-flow": "28 x 28 optical-flow images of the 442 MEGC2019 clips, as the authors of STSTNet publish them (relative units)",
     "synthetic": "rendered faces in the databases' layouts: merbench synth",
 }
@@ -23,7 +24,7 @@ ABOUT = {
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="smic, casme2, samm, published-flow or synthetic.")],
+    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, published-flow or synthetic.")],
     path: Annotated[Path, typer.Argument(help="Its folder, as its owners delivered it.")],
 ) -> None:
     """Remember where data lie, after a look at what is there."""
@@ -68,20 +69,28 @@ def datasets() -> None:
 
 
 def prepare(
-    on: Annotated[str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ... or 3db.")] = "3db",
+    on: Annotated[
+        str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ..., 3db, or macro: clips to pre-train on.")
+    ] = "3db",
     source: Annotated[str | None, typer.Option(help="frames, published-flow or synthetic. Left out: the first that is set up.")] = None,
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Find faces, align them, compute TV-L1 flow and keep it all. Interrupt it when you like: the same command goes on."""
     from merbench.config import Data
-    from merbench.data import load, manifest, store
+    from merbench.data import load, macro, manifest, store
 
-    source = source if source is not None else load.set_up() or load.FRAMES
-    load.check_source(source)
-    scheme = scheme or load.scheme_for(source)
-    with watching() as watch:
-        folders = load.ready(Data(manifest.join(manifest.databases_of(on)), source), scheme, watch=watch, workers=workers)
+    if on == macro.PART:
+        if scheme is not None:
+            raise UserError("macro clips have their owners' seven emotions, in every scheme", where="--scheme", remedy="leave it out")
+        with watching() as watch:
+            folders: tuple[Path, ...] = (macro.ready(source or macro.set_up(), watch=watch, workers=workers),)
+    else:
+        source = source if source is not None else load.set_up() or load.FRAMES
+        load.check_source(source)
+        scheme = scheme or load.scheme_for(source)
+        with watching() as watch:
+            folders = load.ready(Data(manifest.join(manifest.databases_of(on)), source), scheme, watch=watch, workers=workers)
     for folder in folders:
         prepared = store.load(folder)
         assumed = f", {prepared.assumed}" if prepared.assumed else ""
@@ -94,24 +103,30 @@ def _counts(name: str, folder: Path) -> str:
     Raises:
         UserError: it cannot be used.
     """
-    from merbench.data import load, schemes
+    from merbench.data import load, macro, schemes
     from merbench.data.manifest import DATABASES
-    from merbench.data.sources import published_flow
+    from merbench.data.sources import casme3, published_flow
 
+    if name == casme3.NAME:
+        return f"{len(macro.real(folder))} macro-expression clips to pre-train on, onset and apex frames found"
     scheme = schemes.scheme(load.scheme_for(load.SYNTHETIC, folder) if name == load.SYNTHETIC else "megc3")
     if name == published_flow.NAME:
         found = published_flow.locate(folder, scheme)
         counts = [f"{d} {sum(c.key in found for c in scheme.select((d,)))} of {len(scheme.select((d,)))}" for d in DATABASES]
         return f"clips with an image: {', '.join(counts)}"
     if name == load.SYNTHETIC:
-        return load.rendered(folder)
+        beside = ", macro-expression clips to pre-train on" if macro.place(load.SYNTHETIC, folder) else ""
+        return load.rendered(folder) + beside
     clips = scheme.select((name,))
     return f"{len(load.real(name, folder, clips))} of {len(clips)} clips of {scheme.name}, onset and apex frames found"
 
 
 def _next(name: str) -> str:
     from merbench.data import load
+    from merbench.data.sources import casme3
 
+    if name == casme3.NAME:
+        return "merbench prepare macro"
     if name == load.SYNTHETIC:
         return "merbench bench frl_dgt --source synthetic"
     if name in load.READERS:

@@ -56,3 +56,5 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         else "nothing of a clip"
     )
     console.print(f"reads       {reads}", markup=False)
+    if trial.inputs.macro:
+        console.print("pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro)", markup=False)

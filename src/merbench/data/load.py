@@ -13,7 +13,7 @@ from merbench.data.frames import Footage
 from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
-from merbench.data.sources import casme2, published_flow, samm, smic
+from merbench.data.sources import casme2, casme3, published_flow, samm, smic
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.registry import nearest
@@ -31,7 +31,7 @@ READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
 }
 """How each database's frames are found."""
 
-PLACES = (*READERS, published_flow.NAME, SYNTHETIC)
+PLACES = (*READERS, casme3.NAME, published_flow.NAME, SYNTHETIC)
 """What ``merbench data set`` knows."""
 
 
@@ -153,13 +153,22 @@ def real(database: str, folder: Path, clips: Sequence[Clip]) -> tuple[Footage, .
     Raises:
         UserError: the folder is a rendered one, or clips cannot be used; each is named.
     """
+    check_recorded(database, folder)
+    return READERS[database](folder, clips)
+
+
+def check_recorded(database: str, folder: Path) -> None:
+    """Refuse a rendered database where a recorded one is asked for.
+
+    Raises:
+        UserError: the folder is a rendered one.
+    """
     if marked(folder):
         raise UserError(
             f"this {database} is rendered, not recorded: {marker.NAME} lies in it",
             where=folder,
             remedy=f"merbench data set {SYNTHETIC} {folder.parent}, then --source {SYNTHETIC}",
         )
-    return READERS[database](folder, clips)
 
 
 def check_source(name: str) -> None:

@@ -31,3 +31,13 @@ def others(clips: Sequence[Clip], held_out: str) -> tuple[int, ...]:
     """Return the positions of the clips of everybody but the held-out subject's person: of the set itself, or of one to pre-train on."""
     person = person_of(held_out)
     return tuple(i for i, clip in enumerate(clips) if person_of(clip.subject) != person)
+
+
+def pretraining(clips: Sequence[Clip], folds: Sequence[Fold]) -> tuple[Fold, ...]:
+    """Return what each fold may learn from of a set to pre-train on: everybody's clips but the held-out person's; nothing of it is tested.
+
+    Args:
+        clips: of the set to pre-train on; ``train`` holds positions in it.
+        folds: of the protocol, in whose order these are.
+    """
+    return tuple(Fold(fold.subject, train=others(clips, fold.subject), test=()) for fold in folds)

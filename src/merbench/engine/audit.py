@@ -154,6 +154,7 @@ def _trained(planned: Plan, asked: Sequence[tuple[int, Change]], kept: Kept, wat
             change,
             planned.devices[place % len(planned.devices)],
             watched,
+            planned.macro,
         )
         for place, (index, change) in enumerate(missing)
     ]

@@ -21,6 +21,7 @@ from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule, held_out_clips, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine.isolation import isolated, one_thread, quiet, without_variables
+from merbench.engine.pretraining import Macro
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
 from merbench.results import Cost
@@ -67,6 +68,7 @@ def train(
     tick: Tick = lambda _: None,
     known: Batch | None = None,
     seal: Seal = lambda *_: None,
+    macro: Macro | None = None,
 ) -> tuple[FoldResult, Cost, Method]:
     """Train one fold and return what it leaves, what it cost and the trained method.
 
@@ -84,9 +86,10 @@ def train(
         tick: told how far it is.
         known: what held-out clips are measured by beside their scores, from `references_of`; None measures nothing.
         seal: shown each stage's method and optimisers when it ends; an audit compares them.
+        macro: what stages on macro clips learn from, for methods that ask for it.
 
     Raises:
-        FoldError: a loss or a probability is not finite, or predicting changes the method.
+        FoldError: a loss or a probability is not finite, predicting changes the method, or a stage is on macro clips that are not there.
     """
     begun = time.perf_counter()
     key = streams.key_of(request.method, request.scheme, fold.subject, seed)
@@ -102,8 +105,7 @@ def train(
             stages = [stage.filled(request.training) for stage in method.stages()]
             recorder.total = sum(stage.epochs or 0 for stage in stages)
             for stage in stages:
-                steps = steps_per_epoch(folds, stage.batch or 1)
-                module = LosoDataModule(resident, steps, request.training, streams.key_of(key, stage.name))
+                module = _module(stage, request, resident, fold, folds, macro, device, streams.key_of(key, stage.name))
                 recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
                 trainer = _trainer(stage, device, recorder)
@@ -181,6 +183,25 @@ class Recorder(pl.Callback):
             self.keep(pl_module, epoch)
         self.done += 1
         self.tick(self.done / self.total)
+
+
+def _module(
+    stage: Stage,
+    request: Request,
+    resident: Batch,
+    fold: Fold,
+    folds: Sequence[Fold],
+    macro: Macro | None,
+    device: torch.device,
+    key: int,
+) -> LosoDataModule:
+    """Return what a stage learns from: the training subjects' clips, or the macro clips of everybody but the held-out person."""
+    if stage.on == "training":
+        return LosoDataModule(resident, steps_per_epoch(folds, stage.batch or 1), request.training, key)
+    if macro is None:
+        raise FoldError(f"stage '{stage.name}' is on macro clips, and none were given")
+    steps = steps_per_epoch(macro.folds, stage.batch or 1)
+    return LosoDataModule(to_device(macro.clips(fold.subject), device), steps, request.training, key)
 
 
 def weights_digest(method: Method) -> str:

@@ -13,13 +13,15 @@ from filelock import FileLock, Timeout
 from merbench import methods, processes
 from merbench.config import Data, Preset, Request, resolve, run_key
 from merbench.data import load, manifest, protocol, schemes, store
+from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
 from merbench.engine import fold, workers
-from merbench.engine.trial import check_changes, tried
+from merbench.engine.pretraining import check_sizes
+from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, remove_unfinished, write_fold
-from merbench.method import METHODS
+from merbench.method import METHODS, Method
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
@@ -31,7 +33,10 @@ HOPELESS = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """A request made ready: its run's folder, how its method is loaded (name or file, and the file's text), its data, its folds."""
+    """A request made ready: its run's folder, how its method is loaded (name or file, and the file's text), its data, its folds.
+
+    ``macro`` is the folder of the macro clips that it is pre-trained on, if it is.
+    """
 
     request: Request
     run: Run
@@ -42,6 +47,7 @@ class Plan:
     seeds: int
     devices: tuple[str, ...]
     provenance: Provenance
+    macro: Path | None = None
 
     @property
     def names(self) -> list[str]:
@@ -98,11 +104,13 @@ def plan(
     check_training(prepared, trial.inputs, request.training)
     folds = protocol.loso(prepared.clips)
     for stage in trial.stages():
-        check_batch(folds, stage.filled(request.training).batch or 1)
+        if stage.on == "training":
+            check_batch(folds, stage.filled(request.training).batch or 1)
     check_changes(request, trial)
+    macro, macro_data = _macro(request, trial, folds, method, watch, worker_count) if trial.inputs.macro else (None, {})
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
-    key = run_key(request, prepared.fingerprint, versions, loaded.source_hash)
+    key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))
     provenance = Provenance(
         request_key=key,
         folds=[fold.subject for fold in folds],
@@ -113,6 +121,7 @@ def plan(
             "fingerprint": prepared.fingerprint,
             "units": prepared.units,
             **({"assumed": assumed} if (assumed := prepared.assumed) else {}),
+            **macro_data,
         },
         manifests=manifests(),
         results_versions=versions,
@@ -121,7 +130,23 @@ def plan(
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance)
+    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance, macro)
+
+
+def _macro(
+    request: Request, trial: Method, folds: Sequence[Fold], asked: str, watch: Watch, worker_count: int | None
+) -> tuple[Path, dict[str, str]]:
+    """Return the folder of the macro clips, and what the provenance says of them.
+
+    Raises:
+        UserError: there are none, or the method cannot be pre-trained on them.
+    """
+    folder = macro_clips.ready(request.data.source, watch=watch, workers=worker_count)
+    store.check_unchanged([folder])
+    prepared = store.load(folder)
+    tried_on_macro(request, trial, prepared, asked)
+    check_sizes(prepared, [stage.filled(request.training) for stage in trial.stages()], folds)
+    return folder, {"macro": prepared.fingerprint, **({"macro assumed": assumed} if (assumed := prepared.assumed) else {})}
 
 
 def execute(planned: Plan) -> Generator[workers.Event, None, None]:
@@ -132,7 +157,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     """
     if not planned.missing:
         return  # nothing to write: a finished run is read on a read-only disk too
-    run, job = planned.run, workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment)
+    run, job = planned.run, _job(planned)
     lock = FileLock(run.path / ".lock", timeout=0)
     with run.writing():
         run.path.mkdir(parents=True, exist_ok=True)
@@ -150,6 +175,10 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
         yield from _work(planned, job)
     finally:
         lock.release()
+
+
+def _job(planned: Plan) -> workers.Job:
+    return workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment, planned.macro)
 
 
 def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, None]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch.nn.modules.dropout import _DropoutNd
 
 from merbench import methods
+from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import check_served, held_out_clips, serve, single, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
+from merbench.engine.pretraining import check_stages
 from merbench.errors import UserError
 from merbench.method import ClosedForm, Method
 from merbench.sample import Fold
@@ -19,12 +24,14 @@ from merbench.sample import Fold
 def tried(request: Request, prepared: Prepared, asked: str) -> Method:
     """Build the method and send two clips through it, so that a fault is told now and not by forty folds.
 
+    Stages on macro clips are left to `tried_on_macro`: it is this method that says whether such clips are needed.
+
     Raises:
-        UserError: it cannot be built with these arguments, or cannot read these clips.
+        UserError: it cannot be built with these arguments, its stages do not fit what it asks for, or it cannot read these clips.
     """
-    where = _told(request)
-    try:
+    with _telling(request, asked):
         trial = fold.build(request, len(prepared.classes))
+        check_stages(trial, request.method)
         check_served(prepared, trial.inputs)
         everything = serve(prepared.first(2), trial.inputs)
         if not isinstance(trial, ClosedForm):
@@ -35,24 +42,52 @@ def tried(request: Request, prepared: Prepared, asked: str) -> Method:
                 raise ValueError(f"the logits of 2 clips have shape {shape}, not (2, {len(prepared.classes)})")
             if not trial.stages():
                 raise ValueError("stages() returns no stage")
-            for stage in trial.stages():
-                trial.begin(stage.filled(request.training))
-                losses = trial.losses(trial(labelled), labelled)
-                if "total" not in losses or any(value.dim() for value in losses.values()):
-                    raise ValueError(f"the loss of stage '{stage.name}' must be scalars by name, one of them 'total'")
+            _try_stages(request, trial, "training", labelled)
             stock = [name for name, module in trial.named_modules() if isinstance(module, _DropoutNd)]
             if stock:
                 raise ValueError(f"{', '.join(stock)}: torch's dropout draws from the global state; use merbench.layers.KeyedDropout")
+    return trial
+
+
+def tried_on_macro(request: Request, trial: Method, macro: Prepared, asked: str) -> None:
+    """Send two macro clips, of the first and the last emotion, through the method's stages on them.
+
+    Raises:
+        UserError: it cannot learn from these clips.
+    """
+    with _telling(request, asked):
+        check_served(macro, trial.inputs)
+        labelled = single(serve(macro.first(2), trial.inputs))
+        labelled["label"] = torch.linspace(0, len(macro.classes) - 1, len(labelled["label"])).long()
+        _try_stages(request, trial, "macro", labelled)
+
+
+def _try_stages(request: Request, trial: Method, on: str, labelled: Batch) -> None:
+    for stage in (stage for stage in trial.stages() if stage.on == on):
+        trial.begin(stage.filled(request.training))
+        losses = trial.losses(trial(labelled), labelled)
+        if "total" not in losses or any(value.dim() for value in losses.values()):
+            raise ValueError(f"the loss of stage '{stage.name}' must be scalars by name, one of them 'total'")
+
+
+@contextlib.contextmanager
+def _telling(request: Request, asked: str) -> Iterator[None]:
+    """Say in one message what a method raises.
+
+    Raises:
+        UserError: with the line of the method's file, where it has one of its own.
+    """
+    try:
+        yield
     except UserError:
         raise
     except (Exception, SystemExit) as error:
         place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
         raise UserError(
             f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
-            where=f"{place}, {where or 'no arguments'}",
+            where=f"{place}, {_told(request) or 'no arguments'}",
             remedy=f"see merbench methods {asked}; a method of your own: correct it there",
         ) from error
-    return trial
 
 
 def check_changes(request: Request, trial: Method) -> None:

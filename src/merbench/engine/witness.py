@@ -20,7 +20,8 @@ from merbench.batch import Batch, Inputs
 from merbench.config import Request
 from merbench.data import manifest, protocol, replaced, store
 from merbench.data.datamodule import held_out_clips, serve, to_device
-from merbench.engine import fold
+from merbench.data.prepared import Prepared
+from merbench.engine import fold, pretraining
 from merbench.engine.isolation import isolated, one_thread
 from merbench.method import Method, Stage
 from merbench.sample import Fold
@@ -42,6 +43,7 @@ class Case:
         change: what is other than in the run.
         device: ``cpu`` or ``cuda:0``.
         watched: folders of data that nothing but the data module should open.
+        macro: as in a run's plan.
     """
 
     request: Request
@@ -52,6 +54,7 @@ class Case:
     change: Change
     device: str
     watched: tuple[Path, ...] = ()
+    macro: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def witnessed(case: Case) -> Trained:
         request = replace(request, training=replace(request.training, record="last"))
     inputs = fold.build(request, len(prepared.classes)).inputs
     everything = serve(prepared, inputs)
+    macro = pretraining.served(_macro(case, held_out), inputs, folds) if case.macro else None
     if case.change == "permuted labels":
         everything["label"] = permuted(everything["label"], held_out)
     weights, optimiser = {}, {}
@@ -106,7 +110,7 @@ def witnessed(case: Case) -> Trained:
     device = torch.device(case.device)
     try:
         with watching(case.watched) as more:
-            result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal)
+            result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal, macro=macro)
             alone, strangers, renumbered = _company(method, everything, held_out, device)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, the audit goes on and tells it
         return Trained(failed=f"{type(error).__name__}: {str(error)[:200]}", opened=tuple(dict.fromkeys(opened)))
@@ -120,6 +124,17 @@ def witnessed(case: Case) -> Trained:
         renumbered,
         tuple(dict.fromkeys([*opened, *more])),
     )
+
+
+def _macro(case: Case, held_out: Fold) -> Prepared:
+    """Return the macro clips, with those of the held-out person replaced where the person's other clips are."""
+    assert case.macro is not None
+    prepared = store.load(case.macro)
+    others = protocol.others(prepared.clips, held_out.subject)
+    theirs = tuple(index for index in range(len(prepared.clips)) if index not in set(others))
+    if not theirs or case.change not in ("garbage", "another subject"):
+        return prepared
+    return replaced.replaced(prepared, Fold(prepared.clips[theirs[0]].subject, others, theirs), case.change)
 
 
 def permuted(labels: torch.Tensor, held_out: Fold) -> torch.Tensor:

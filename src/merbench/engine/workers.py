@@ -68,13 +68,14 @@ Event = Progress | Finished | Failed
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a run needs to know; ``method`` is a name or a file."""
+    """What every worker of a run needs to know; ``method`` is a name or a file, ``macro`` the folder of macro clips where it asks for them."""
 
     request: Request
     method: str
     source: bytes | None
     prepared: tuple[Path, ...]
     environment: Mapping[str, str]
+    macro: Path | None = None
 
 
 @dataclass(eq=False)
@@ -221,19 +222,20 @@ def _ready(job: Job, device_name: str) -> Train:
     from merbench import methods
     from merbench.data import protocol, store
     from merbench.data.datamodule import serve
-    from merbench.engine import fold
+    from merbench.engine import fold, pretraining
 
     methods.load(job.method, job.source)
     prepared = store.load(*job.prepared)
     folds = protocol.loso(prepared.clips)
     method = fold.build(job.request, len(prepared.classes))
     everything, known = serve(prepared, method.inputs), fold.references_of(method, prepared)
+    macro = pretraining.served(store.load(job.macro), method.inputs, folds) if job.macro else None
     device = torch.device(device_name)
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
 
     def train(task: Task, tick: Callable[[float], None]) -> Finished:
         result, cost, _ = fold.train(
-            job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known
+            job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known, macro=macro
         )
         return Finished(task, result, cost)
 

@@ -1,0 +1,95 @@
+"""Macro-expression clips as the folds of a run read them: whoever is held out is not among them, under any name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from merbench.batch import Batch, Inputs
+from merbench.data import protocol
+from merbench.data.datamodule import check_batch, serve, training_clips
+from merbench.data.prepared import Prepared
+from merbench.errors import UserError
+from merbench.method import Method, Stage
+from merbench.sample import Fold
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Macro clips, served.
+
+    Attributes:
+        everything: all of them as the method wants them, with the index in `sample.EMOTIONS` as ``label``.
+        folds: for each fold of the protocol, in its order, the clips that it may learn from.
+    """
+
+    everything: Batch
+    folds: tuple[Fold, ...]
+
+    def clips(self, held_out: str) -> Batch:
+        """Return the clips from which the fold of a held-out subject may learn."""
+        (fold,) = (fold for fold in self.folds if fold.subject == held_out)
+        return training_clips(self.everything, fold)
+
+
+def served(prepared: Prepared, inputs: Inputs, folds: Sequence[Fold]) -> Macro:
+    """Return the macro clips as a method wants them.
+
+    Args:
+        prepared: the macro clips.
+        inputs: of the method.
+        folds: all folds of the protocol.
+
+    Raises:
+        UserError: the source cannot serve these inputs; says why.
+    """
+    return Macro(serve(prepared, inputs), protocol.pretraining(prepared.clips, folds))
+
+
+def check_stages(method: Method, name: str) -> None:
+    """Refuse stages that do not fit what the method asks for.
+
+    Raises:
+        UserError: a stage is on macro clips that the method does not ask for, or the last one is; or none is, though it asks for them.
+    """
+    stages = method.stages()
+    pretrained = [stage.name for stage in stages if stage.on == "macro"]
+    where = f"{name}, stages()"
+    if pretrained and not method.inputs.macro:
+        raise UserError(
+            f"stage '{pretrained[0]}' is on macro clips, and the method does not ask for them",
+            where=where,
+            remedy="write macro=True into the method's Inputs",
+        )
+    if pretrained and stages[-1].on == "macro":
+        raise UserError(
+            f"the last stage, '{stages[-1].name}', is on macro clips: what is recorded is trained on the training subjects' clips",
+            where=where,
+            remedy="add a stage on them after it",
+        )
+    if method.inputs.macro and not pretrained:
+        raise UserError("the method asks for macro clips, and no stage is on them", where=where, remedy='write on="macro" into a Stage')
+
+
+def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fold]) -> None:
+    """Refuse batches that the macro clips cannot bear, as `datamodule.check_batch` does for the training clips.
+
+    Args:
+        prepared: the macro clips.
+        stages: of the method, filled.
+        folds: all folds of the protocol.
+
+    Raises:
+        UserError: nobody but the held-out person has macro clips, or an epoch would have more steps than a fold has clips.
+    """
+    shares = protocol.pretraining(prepared.clips, folds)
+    lonely = [fold.subject for fold in shares if not fold.train]
+    if lonely:
+        raise UserError(
+            f"all macro clips are of {lonely[0]}: the fold that holds this person out has none",
+            where=prepared.source,
+            remedy="use the whole of the database",
+        )
+    for stage in stages:
+        if stage.on == "macro":
+            check_batch(shares, stage.batch or 1)
