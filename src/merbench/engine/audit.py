@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from merbench import processes, scores
 from merbench.config import shipped
-from merbench.data import load, manifest, store, twins
+from merbench.data import load, manifest, protocol, store, twins
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
 from merbench.engine.anew import prepared_anew
@@ -134,7 +134,7 @@ def audit(
     yield _opened(found.values())
     if anew:
         yield from _prepared_anew(planned, prepared, looked_at, watch)
-    yield _persons(prepared, planned.folds)
+    yield _persons(planned, prepared)
     yield _twins(prepared)
     kept.drop()
 
@@ -264,13 +264,23 @@ def _prepared_anew(planned: Plan, prepared: Prepared, looked_at: Sequence[int], 
             yield Finding("preparation", fold.subject, "held", f"{clips} clips of others in {database} are the same bits")
 
 
-def _persons(prepared: Prepared, folds: Sequence[Fold]) -> Finding:
-    names: Mapping[str, str] = {clip.subject: manifest.person_of(clip.subject) for clip in prepared.clips}
-    wrong = [fold.subject for fold in folds if any(names[prepared.clips[i].subject] == names[fold.subject] for i in fold.train)]
+def _persons(planned: Plan, prepared: Prepared) -> Finding:
+    """Look at whom each fold learns from, in the benchmark's clips and in those it is pre-trained on."""
+    subjects = [clip.subject for clip in prepared.clips]
+    wrong = [fold.subject for fold in planned.folds if _met(fold.subject, [subjects[index] for index in fold.train])]
+    told = f"{len(set(subjects))} subjects, {len({manifest.person_of(each) for each in subjects})} people"
+    if planned.macro is not None:
+        clips = store.load(planned.macro).clips
+        shares = protocol.pretraining(clips, planned.folds)
+        wrong += [fold.subject for fold in shares if _met(fold.subject, [clips[index].subject for index in fold.train])]
+        told += f", pre-trained on {len({clip.subject for clip in clips})}"
     if wrong:
-        return Finding("persons", "", "broken", f"learnt from under another name: {', '.join(wrong[:4])}")
-    people = len(set(names.values()))
-    return Finding("persons", "", "held", f"{len(names)} subjects, {people} people (persons.csv)")
+        return Finding("persons", "", "broken", f"learnt from under another name: {', '.join(dict.fromkeys(wrong[:4]))}")
+    return Finding("persons", "", "held", f"{told} (persons.csv)")
+
+
+def _met(held_out: str, learnt_from: Sequence[str]) -> bool:
+    return manifest.person_of(held_out) in {manifest.person_of(each) for each in learnt_from}
 
 
 def _twins(prepared: Prepared) -> Finding:
