@@ -155,13 +155,12 @@ def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], met
         request: its ``changes`` are left out, since they follow from the rest.
         fingerprint: of annotations and prepared data.
         versions: ``results_version`` of the method and of the engine: raised when the same request begins to give other numbers.
-        method_file: hash of a method that is a file of its own.
-        macro: fingerprint of the macro-expression clips it is pre-trained on; empty where it is not.
+        method_file, macro: hash of a method that is a file of its own; of the macro clips it is pre-trained on. Empty where it is not.
     """
     asked = canonical(request)
     del asked["changes"]
-    pretrained = {"macro": macro} if macro else {}
-    return digest({"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file, **pretrained})
+    named = {"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file}
+    return digest(named | ({"macro": macro} if macro else {}))
 
 
 def load_request(path: Path) -> Request:

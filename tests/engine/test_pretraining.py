@@ -4,115 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Data, Request, canonical, digest, resolve, run_key
-from merbench.data import manifest, protocol, store
+from merbench.data import manifest, protocol
 from merbench.data.datamodule import LosoDataModule, serve
 from merbench.data.prepared import Prepared
 from merbench.engine import fold as engine
-from merbench.engine import pretraining, run
-from merbench.engine.witness import Case, Trained, witnessed
-from merbench.errors import UserError
-from merbench.foldfile import FoldResult, read_fold
+from merbench.engine import pretraining
+from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Method, Outputs
-from merbench.sample import EMOTIONS, Clip
-from tests.conftest import Cli
+from tests.engine.conftest import PEOPLE, garbage, of
 
-METHOD = '''
-import torch
-
-from merbench.batch import Flow, Inputs
-from merbench.layers import KeyedDropout
-from merbench.method import METHODS, Card, Method, Stage
-
-
-@METHODS.add("feels_first")
-class FeelsFirst(Method):
-    """Seven emotions of macro-expressions first, then the classes."""
-
-    card = Card("Feels first", 2026, "none", "reconstruction", "reconstruction", ("all of it",), pretraining=("CAS(ME)^3, macro-expressions",))
-    inputs = Inputs(flow=Flow(size=14), macro=True)
-
-    def __init__(self, classes: int, epochs: int = 2, batch: int = 4, emotions: int = 7) -> None:
-        super().__init__(classes)
-        self.epochs, self.batch = epochs, batch
-        self.body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2 * 14 * 14, 8), torch.nn.Tanh(), KeyedDropout(0.2))
-        self.felt, self.head = torch.nn.Linear(8, emotions), torch.nn.Linear(8, classes)
-
-    def logits(self, batch):
-        return self.head(self.body(batch["flow"]))
-
-    def feel(self, batch):
-        return {"logits": self.felt(self.body(batch["flow"]))}
-
-    def stages(self):
-        return (Stage("macro", epochs=self.epochs, batch=self.batch, outputs=self.feel, on="macro"), Stage("train"))
-'''
-PEOPLE = [f"s{number:02d}" for number in range(1, 6)]
-WITHOUT = "smic/s05"
-"""Nobody of the macro clips."""
 CPU = torch.device("cpu")
-
-
-def made(on: str, source: str, clips: list[Clip], classes: tuple[str, ...], seed: int) -> Prepared:
-    """Return flow whose upper rows move as far as the class says."""
-    labels = np.array([(index * 5 + index // 3) % len(classes) for index in range(len(clips))], dtype=np.int64)
-    flow = np.random.default_rng(seed).normal(0, 1, (len(clips), 2, 28, 28))
-    flow[:, 0, :14] += labels[:, None, None]
-    return Prepared(on, source, "megc3", tuple(clips), classes, labels, {"flow": flow.astype(np.float16)}, "pixels")
-
-
-@pytest.fixture(scope="module")
-def judged() -> Prepared:
-    """Five people, 15 clips."""
-    clips = [Clip("smic", f"smic/{person}", f"c{index}") for person in PEOPLE for index in range(3)]
-    return made("smic", "synthetic", clips, ("negative", "positive", "surprise"), seed=0)
-
-
-@pytest.fixture(scope="module")
-def felt() -> Prepared:
-    """Macro clips of four of them, and of another person, under the name of a set that persons.csv knows: 2, 3, 4, 5 and 3 clips."""
-    people = [*PEOPLE[:4], "s09"]
-    clips = [
-        Clip("smic-vis", f"smic-vis/{person}", f"m{index}")
-        for person, count in zip(people, (2, 3, 4, 5, 3), strict=True)
-        for index in range(count)
-    ]
-    return dataclasses.replace(made("casme3-macro", "synthetic", clips, EMOTIONS, seed=1), scheme="seven-emotions")
-
-
-def of(person: str, prepared: Prepared) -> list[int]:
-    return [index for index, clip in enumerate(prepared.clips) if clip.subject.split("/")[1] == person.split("/")[1]]
-
-
-def garbage(prepared: Prepared, person: str) -> Prepared:
-    """Replace a person's macro clips and their labels."""
-    theirs = of(person, prepared)
-    flow, labels = prepared.arrays["flow"].copy(), prepared.labels.copy()
-    flow[theirs] = np.random.default_rng(7).uniform(-9, 9, flow[theirs].shape)
-    labels[theirs] = (labels[theirs] + 1) % len(EMOTIONS)
-    return dataclasses.replace(prepared, arrays={"flow": flow}, labels=labels)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[Path]:
-    """A method in its own file; what it registers is forgotten after the test."""
-    path = tmp_path / "feels_first.py"
-    path.write_text(METHOD)
-    yield path
-    if sys.modules.pop("merbench_own_feels_first", None):
-        METHODS.remove("feels_first")
 
 
 @pytest.fixture
@@ -262,123 +173,3 @@ def test_who_does_not_ask_has_the_key_and_the_bits_of_before(
     assert without[0].weights == beside[0].weights
     assert without[0].probabilities.tobytes() == beside[0].probabilities.tobytes()
     assert without[1] == beside[1]
-
-
-# whole runs, from what is prepared
-
-
-@pytest.fixture
-def stored(here: Path, judged: Prepared, felt: Prepared, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with both sets in its store; return the folder of the macro clips."""
-    for name in ("SYNTHETIC", "CASME3", "SMIC"):
-        monkeypatch.delenv(f"MERBENCH_{name}", raising=False)
-    store.save(judged)
-    return store.save(felt, Path("prepared/macro"))
-
-
-def planned(file: Path, *overrides: str, source: str = "synthetic") -> run.Plan:
-    words = ["training.epochs=2", "training.batch=5", *overrides]
-    return run.plan(
-        str(file), "smic", source=source, scheme="megc3", preset="full", overrides=words, seeds=1, worker_count=1, root=Path("runs")
-    )
-
-
-def test_a_run_tells_what_it_was_pre_trained_on_and_obeys_persons(stored: Path, file: Path, felt: Prepared, cli: Cli) -> None:
-    """Through the command line, with workers: garbage for one person's macro clips is another run, and that person's fold the same."""
-    words = ("bench", str(file), "--source", "synthetic", "--on", "smic", "training.epochs=2", "training.batch=5")
-    found = cli(*words, "--workers", "2")
-    assert found.code == 0, found.err
-    first = {path.stem: path for path in Path("runs").rglob("*.parquet")}
-    assert len(first) == len(PEOPLE)
-    told = planned(file)
-    assert told.missing == []
-    assert told.provenance.data["macro"] == store.load(stored).fingerprint
-    assert "feels_first" in cli("leaderboard").out, "the board finds request, provenance and key in one"
-
-    for path in stored.iterdir():
-        path.unlink()
-    stored.rmdir()
-    store.save(garbage(felt, "smic/s02"), Path("prepared/macro"))
-    assert cli(*words, "--workers", "1", "--runs", "again").code == 0
-    again = {path.stem: path for path in Path("again").rglob("*.parquet")}
-    assert {path.parents[1].name for path in first.values()}.isdisjoint(path.parents[1].name for path in again.values()), "another key"
-    same = {name for name, path in first.items() if path.read_bytes() == again[name].read_bytes()}
-    assert same == {"smic--s02--s0"}
-    assert all(read_fold(path).weights for path in again.values())
-
-
-def test_macro_clips_that_are_not_those_of_their_name_are_refused(stored: Path, file: Path) -> None:
-    flow = np.load(stored / "flow.npy")
-    np.save(stored / "flow.npy", flow + 1)
-    with pytest.raises(UserError, match="not those of their name"):
-        planned(file)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (", macro=True", "", "stage 'macro' is on macro clips, and the method does not ask for them"),
-        (', Stage("train"))', ",)", "the last stage, 'macro', is on macro clips"),
-        (', on="macro"', "", "the method asks for macro clips, and no stage is on them"),
-        ("emotions: int = 7", "emotions: int = 3", "IndexError: Target 6 is out of bounds"),
-        ("batch: int = 4", "batch: int = 1", "the smallest fold has 12 clips"),
-        ("Flow(size=14)", "Flow(size=14), landmarks=True", "the method reads landmarks"),
-    ],
-)
-def test_what_cannot_be_pre_trained_is_refused_before_anything_is_trained(
-    stored: Path, file: Path, old: str, new: str, message: str
-) -> None:
-    assert METHOD.count(old) == 1
-    file.write_text(METHOD.replace(old, new))
-    with pytest.raises(UserError, match=re.escape(message)) as caught:
-        planned(file)
-    assert caught.value.where
-    assert caught.value.remedy
-
-
-def test_without_macro_clips_nothing_is_planned(stored: Path, file: Path) -> None:
-    stored.rename(stored.parents[2] / "elsewhere")
-    with pytest.raises(UserError, match="no rendered macro-expression clips are set up") as caught:
-        planned(file)
-    assert "merbench synth" in caught.value.remedy
-
-
-def test_macro_clips_of_one_person_alone_are_refused(stored: Path, file: Path, felt: Prepared) -> None:
-    own = of("smic/s04", felt)
-    alone = dataclasses.replace(
-        felt, clips=tuple(felt.clips[i] for i in own), labels=felt.labels[own], arrays={"flow": felt.arrays["flow"][own]}
-    )
-    stored.rename(stored.parents[2] / "elsewhere")
-    store.save(alone, Path("prepared/macro"))
-    with pytest.raises(UserError, match="all macro clips are of smic/s04"):
-        planned(file, "method.batch=9")
-
-
-# an audit
-
-
-def witness(plan: run.Plan, change: str, index: int) -> Trained:
-    return witnessed(Case(plan.request, plan.method, plan.source, plan.prepared, index, change, "cpu", macro=plan.macro))  # type: ignore[arg-type]
-
-
-def test_an_audit_serves_the_macro_clips_and_changes_those_of_the_held_out_person(
-    stored: Path, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = planned(file)
-    clean = witness(plan, "nothing", 1)
-    assert clean.failed == ""
-    assert list(clean.weights) == ["macro", "train"]
-    for change in ("again", "garbage", "another subject", "last epoch only"):
-        assert witness(plan, change, 1).weights == clean.weights
-    others, clips = protocol.others, store.load(stored).clips
-
-    def leaky(asked: tuple[Clip, ...], held_out: str) -> tuple[int, ...]:
-        return tuple(range(len(clips))) if asked == clips else others(asked, held_out)
-
-    monkeypatch.setattr(
-        protocol,
-        "pretraining",
-        lambda asked, folds: tuple(dataclasses.replace(f, train=leaky(asked, f.subject)) for f in folds),
-    )
-    assert witness(plan, "garbage", 1).weights["macro"] != witness(plan, "nothing", 1).weights["macro"], "a leak is seen"
-    assert witness(plan, "garbage", PEOPLE.index(WITHOUT.split("/")[1])).failed == "", "who has no macro clips"
