@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from merbench import settings
 from merbench.config import Data
 from merbench.data import manifest, schemes, store
 from merbench.data.frames import Footage
@@ -31,8 +32,8 @@ READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
 }
 """How each database's frames are found."""
 
-PLACES = (*READERS, published_flow.NAME, SYNTHETIC)
-"""What ``merbench data set`` knows."""
+PLACES = settings.PLACES
+"""What ``merbench data set`` knows: every reader, published flow, rendered databases."""
 
 
 def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
@@ -110,7 +111,7 @@ def place(source: str, database: str) -> Path | None:
     """
     if source == FRAMES:
         return data_path(database)
-    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if rendered_size(database) else None
+    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if source == SYNTHETIC and rendered_size(database) else None
 
 
 def marked(folder: Path) -> bool:
