@@ -100,9 +100,7 @@ def _document() -> dict[str, Any]:
         document = guard.parse_table(guard.read(SETTINGS, LONGEST))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UserError(
-            f"the settings cannot be read: {reason}", where=SETTINGS.absolute(), remedy="correct or delete the file"
-        ) from error
+        raise UserError(f"the settings cannot be read: {reason}", where=SETTINGS.absolute(), remedy="correct or delete the file") from error
     for key in document:
         if key != "data":
             raise _unknown(key, ["data"])
@@ -122,4 +120,6 @@ def _settings(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _unknown(name: object, known: Iterable[str]) -> UserError:
-    return UserError(f"the settings have no name '{name}'", where=SETTINGS.absolute(), remedy=f"correct the file: {nearest(str(name), known)}")
+    return UserError(
+        f"the settings have no name '{name}'", where=SETTINGS.absolute(), remedy=f"correct the file: {nearest(str(name), known)}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,6 +44,8 @@ def leaderboard(
         typer.echo(text, nl=False)
         return
     try:
+        if out.is_fifo():
+            raise OSError(errno.EINVAL, "it is a pipe, and nobody may be reading; leave --out away")
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from merbench import settings
+from merbench import guard, settings
 from merbench.config import Data
 from merbench.data import manifest, schemes, store
 from merbench.data.frames import Footage
@@ -198,7 +198,7 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
     clips = scheme.select((database,))
     if source == FRAMES:
         return prepare(source, scheme, real(database, path, clips), root=root, watch=watch, workers=workers)
-    truths = [path.parent / "truth" / f"{clip.key}.npz" for clip in clips]
+    truths = [_truth(path.parent, clip) for clip in clips]
     lost = [truth for truth in truths if not truth.is_file()]
     if lost:
         raise UserError(
@@ -207,6 +207,20 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
             remedy=f"merbench synth {path.parent} --size {'mini' if scheme.name == schemes.FIRST_LOOK else 'full'}, or another --scheme",
         )
     return prepare(source, scheme, READERS[database](path, clips), truths=truths, root=root, watch=watch, workers=workers)
+
+
+def _truth(root: Path, clip: Clip) -> Path:
+    """Return the renderer's record of a clip.
+
+    Raises:
+        UserError: a link leads out of the rendered databases.
+    """
+    try:
+        return guard.inside(root, "truth", *clip.subject.split("/"), f"{clip.name}.npz")
+    except ValueError as error:
+        raise UserError(
+            f"the record of {clip.key} lies elsewhere: {error}", where=root / "truth", remedy="render again: merbench synth"
+        ) from error
 
 
 def _nothing_set_up(source: str, on: str, stored: list[Path]) -> UserError:

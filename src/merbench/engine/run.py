@@ -18,7 +18,7 @@ from merbench.data.prepare import Watch, silent
 from merbench.engine import fold, workers
 from merbench.engine.trial import check_changes, tried
 from merbench.errors import UserError
-from merbench.foldfile import fold_name, write_fold
+from merbench.foldfile import fold_name, write
 from merbench.method import METHODS
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
@@ -42,6 +42,7 @@ class Plan:
     seeds: int
     devices: tuple[str, ...]
     provenance: Provenance
+    save_weights: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -72,6 +73,7 @@ def plan(
     worker_count: int | None,
     root: Path,
     watch: Watch = silent,
+    save_weights: bool = False,
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
@@ -81,6 +83,7 @@ def plan(
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
         watch: told how far the preparation of the data is.
+        save_weights: keep each fold's weights beside its file; no part of the request.
 
     Raises:
         UserError: anything in the request or the data is wrong.
@@ -121,7 +124,9 @@ def plan(
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance)
+    return Plan(
+        request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance, save_weights
+    )
 
 
 def execute(planned: Plan) -> Generator[workers.Event, None, None]:
@@ -130,9 +135,12 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     Raises:
         UserError: another process is at this run, its folds are of another environment, or the folder cannot be written.
     """
-    if not planned.missing:
+    if not planned.missing and planned.run.whole():
         return  # nothing to write: a finished run is read on a read-only disk too
-    run, job = planned.run, workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment)
+    run = planned.run
+    job = workers.Job(
+        planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment, planned.save_weights
+    )
     run.create(planned.request, planned.provenance)
     lock = FileLock(run.path / ".lock", timeout=0)
     with run.writing():
@@ -143,6 +151,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
                 "another process is at this very run", where=run.path, remedy="wait for it; what it finishes need not be done again"
             ) from error
     try:
+        run.described()  # whatever is wrong there is told before anything is trained for it
         run.check_environment(planned.provenance.environment)
         yield from _work(planned, job)
     finally:
@@ -175,7 +184,10 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
     """Write what an event leaves; return whether a fold has failed for good."""
     run, name = planned.run, planned.name(event.task)
     if isinstance(event, workers.Finished):
-        write_fold(run.fold_path(name), event.result)
+        if event.weights is not None:  # before the fold's file, which says that the fold is finished
+            run.weights_path(name).parent.mkdir(exist_ok=True)
+            write(run.weights_path(name), event.weights)
+        run.keep(event.result, kept)
         kept.costs[name] = asdict(event.cost)
     if not isinstance(event, workers.Failed) or event.again:
         return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import torch
 from torch.nn.modules.dropout import _DropoutNd
 
 from merbench import methods
@@ -11,7 +13,7 @@ from merbench.config import Request
 from merbench.data.datamodule import check_served, held_out_clips, serve, single, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
-from merbench.errors import UserError
+from merbench.errors import UserError, told
 from merbench.method import ClosedForm, Method
 from merbench.sample import Fold
 
@@ -23,6 +25,7 @@ def tried(request: Request, prepared: Prepared, asked: str) -> Method:
         UserError: it cannot be built with these arguments, or cannot read these clips.
     """
     where = _told(request)
+    _check_size(request, len(prepared.classes), where)
     try:
         trial = fold.build(request, len(prepared.classes))
         check_served(prepared, trial.inputs)
@@ -48,11 +51,32 @@ def tried(request: Request, prepared: Prepared, asked: str) -> Method:
     except (Exception, SystemExit) as error:
         place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
         raise UserError(
-            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
+            f"{request.method} cannot be built and used with these arguments: {told(error)[:300]}",
             where=f"{place}, {where or 'no arguments'}",
             remedy=f"see merbench methods {asked}; a method of your own: correct it there",
         ) from error
     return trial
+
+
+def _check_size(request: Request, classes: int, where: str) -> None:
+    """Refuse a network that this machine's memory cannot hold, found without giving it any: torch's meta device has shapes only.
+
+    Raises:
+        UserError: weights, gradients and the optimiser's two moments are together larger than the memory.
+    """
+    try:
+        with torch.device("meta"):
+            shapes = fold.build(request, classes)
+    except (Exception, SystemExit):  # noqa: BLE001  # what cannot be built there is built, or refused, as it always was
+        return
+    needed = 4 * sum(parameter.numel() * parameter.element_size() for parameter in shapes.parameters())
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise UserError(
+            f"{request.method} would need {needed / 2**30:,.0f} GiB for its weights and their training; this machine has {there / 2**30:,.0f}",
+            where=where,
+            remedy="give smaller widths or sizes",
+        )
 
 
 def check_changes(request: Request, trial: Method) -> None:

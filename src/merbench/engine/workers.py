@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from merbench.config import Request
+from merbench.errors import told
 from merbench.foldfile import FoldResult
 from merbench.processes import end_with_parent
 from merbench.results import Cost
@@ -55,11 +56,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a task left."""
+    """What a task left; ``weights`` is the content of their file, where they are asked for."""
 
     task: Task
     result: FoldResult
     cost: Cost
+    weights: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Job:
     source: bytes | None
     prepared: tuple[Path, ...]
     environment: Mapping[str, str]
+    save_weights: bool = False
 
 
 @dataclass(eq=False)
@@ -212,7 +215,7 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
 
     import torch
 
-    from merbench import methods
+    from merbench import methods, weights
     from merbench.data import protocol, store
     from merbench.data.datamodule import serve
     from merbench.engine import fold
@@ -239,11 +242,11 @@ def _work(pipe: Connection, listen: Connection, job: Job, device_name: str) -> N
 
         event: Event
         try:
-            result, cost, _ = fold.train(
+            result, cost, trained = fold.train(
                 job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known
             )
-            event = Finished(task, result, cost)
+            event = Finished(task, result, cost, weights.packed(trained) if job.save_weights else None)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on
-            event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())
+            event = Failed(task, told(error), traceback.format_exc())
         pipe.send(event)
         gc.collect()  # a Trainer and its module hold each other: without this, folds pile up
