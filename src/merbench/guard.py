@@ -146,7 +146,7 @@ def parse_table(content: bytes) -> dict[Any, Any]:
     return found or {}
 
 
-class _Plain(yaml.SafeLoader):
+class _Plain(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
     """YAML without what a settings file does not need and an attack does."""
 
     level = 0

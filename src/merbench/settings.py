@@ -89,7 +89,8 @@ def _edited(name: str, path: str, wanted: dict[str, Any]) -> str:
                 return text
         except ValueError:
             pass
-    return "# where data lie on this machine; not for a repository\n" + yaml.safe_dump(wanted, allow_unicode=True)
+    anew: str = yaml.safe_dump(wanted, allow_unicode=True)
+    return "# where data lie on this machine; not for a repository\n" + anew
 
 
 def _document() -> dict[str, Any]:

@@ -34,7 +34,9 @@ def leaderboard(
             unreadable.append(error)
     for fault in unreadable:
         typer.echo(f"left out: {fault}", err=True)
-    if not rows and not unreadable:
+    if unreadable and not rows:
+        raise typer.Exit(2)
+    if not rows:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     if format is None and out is None:
         _show(rows)

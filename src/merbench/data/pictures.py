@@ -90,7 +90,7 @@ def _png(raw: bytes) -> bool:
         if kind == b"IDAT":
             packed.append(body)
         if kind == b"IEND":
-            return _unpacks(packed, _unpacked_size(raw))
+            return _unpacks(packed, _unpacked_size(raw), exactly=not raw[28])
         place += 12 + length
     return False
 
@@ -103,7 +103,7 @@ def _unpacked_size(raw: bytes) -> int:
     return line * height + (16 * (height + width + 16) if raw[28] else 0)
 
 
-def _unpacks(packed: list[bytes], most: int) -> bool:
+def _unpacks(packed: list[bytes], most: int, *, exactly: bool) -> bool:
     unpacker = zlib.decompressobj()
     try:
         for body in packed:
@@ -114,4 +114,4 @@ def _unpacks(packed: list[bytes], most: int) -> bool:
                     return False
     except zlib.error:
         return False
-    return unpacker.eof
+    return unpacker.eof and not (exactly and most)
