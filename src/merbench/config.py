@@ -258,6 +258,10 @@ def _dotlist(overrides: Sequence[str]) -> DictConfig:
             )
         if key.strip() in ("method", "training"):
             raise UserError(f"'{item[:60]}' names no single setting", where="the command line", remedy="write training.epochs=20, say")
+        if any(sign.isdecimal() and not sign.isascii() for sign in item):
+            raise UserError(
+                f"'{item}' has digits of another script", where="the command line", remedy="write the number with the digits 0 to 9"
+            )
         if "${" in item or "???" in item:
             raise UserError(f"'{item}' has no value of its own", where="the command line", remedy="write the value itself")
         try:
@@ -280,7 +284,7 @@ def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictCo
         except ConfigKeyError as error:
             raise _unknown_key(str(error.full_key or error.key), base, where) from error
         except (OmegaConfBaseException, TypeError, ValueError) as error:
-            first, place = str(error).splitlines()[0], getattr(error, "full_key", None)
+            first, place = str(error).splitlines()[0], getattr(error, "full_key", None) or _culprit(merged, layer)
             if "$VALUE" in first:  # OmegaConf 2.4.0 leaves its own placeholders in messages about tuples
                 first = "an element of a list has another type than the setting asks for"
             raise UserError(
@@ -289,6 +293,17 @@ def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictCo
                 remedy="give a value of the type it names",
             ) from error
     return merged
+
+
+def _culprit(base: DictConfig, layer: DictConfig) -> str:
+    """Return the one setting of a layer that cannot be merged, where OmegaConf does not say which."""
+    for section, settings in layer.items():
+        for name, value in settings.items() if isinstance(settings, DictConfig) else [("", settings)]:
+            try:
+                OmegaConf.merge(base, {section: {name: value} if name else value})
+            except (OmegaConfBaseException, TypeError, ValueError):
+                return f"{section}.{name}".strip(".")
+    return ""
 
 
 def _unknown_key(key: str, schema: DictConfig, where: str) -> UserError:

@@ -180,6 +180,10 @@ class _Plain(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
         raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
 
 
+_Plain.yaml_implicit_resolvers = {  # a date is a word
+    first: [(tag, words) for tag, words in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Plain.add_implicit_resolver(  # 1e-3 is a number here, as in the rest of the world, and not a word as in YAML 1.1
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
 )

@@ -49,7 +49,10 @@ CASES: dict[str, tuple[bytes, str]] = {
     "a PNG of 16 bits": (encoded(".png", NOISE.astype(np.uint16) * 257), "not of 8 bits"),
     "a JPEG cut off": (JPEG[: len(JPEG) // 2], "cut off"),
     "a JPEG without a size": (b"\xff\xd8\xff\xd9", "0 x 0"),
-    "a JPEG of 65,500 x 65,500": (JPEG[: JPEG.index(b"\xff\xc0") + 5] + struct.pack(">HH", 65500, 65500) + JPEG[JPEG.index(b"\xff\xc0") + 9 :], "65,500"),
+    "a JPEG of 65,500 x 65,500": (
+        JPEG[: JPEG.index(b"\xff\xc0") + 5] + struct.pack(">HH", 65500, 65500) + JPEG[JPEG.index(b"\xff\xc0") + 9 :],
+        "65,500",
+    ),
     "a BMP cut off": (BMP[:-1], "cut off"),
     "a BMP of 2 ** 31 pixels": (BMP[:18] + struct.pack("<ii", 2**31 - 1, 24) + BMP[26:], "2,147,483,647"),
     "only a BMP's first word": (b"BM", "0 x 0"),

@@ -21,12 +21,13 @@ PIXELS = 2**25
 PNG, JPEG, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"BM"
 
 
-def read(path: Path, mode: int) -> NDArray[Any]:
+def read(path: Path, mode: int, kinds: tuple[bytes, ...] = (PNG, JPEG, BMP)) -> NDArray[Any]:
     """Return an image as OpenCV unpacks it; by its content, whatever its name ends with.
 
     Args:
         path: of a JPEG, PNG or BMP file.
         mode: of ``cv2.imdecode``.
+        kinds: how the file may begin.
 
     Raises:
         OSError: it cannot be opened.
@@ -37,8 +38,8 @@ def read(path: Path, mode: int) -> NDArray[Any]:
     raw = guard.read(path, LARGEST)
     if not raw:
         raise ValueError("it is empty")
-    if not raw.startswith((PNG[:4], JPEG, BMP)):
-        raise ValueError("it is no JPEG, PNG or BMP")
+    if not raw.startswith(kinds):
+        raise ValueError("it is no JPEG, PNG or BMP" if len(kinds) > 1 else "it is no PNG")
     width, height = size(raw)
     if width * height > PIXELS or not width * height:
         raise ValueError(f"it says that it is {width:,} x {height:,} pixels; at most {PIXELS:,} are read")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from merbench import guard
 from merbench.data import pictures
 from merbench.data.schemes import Scheme
-from merbench.errors import UserError
+from merbench.errors import UserError, visible
 from merbench.sample import Clip
 
 NAME = "published-flow"
@@ -77,17 +77,17 @@ def locate(root: Path, scheme: Scheme) -> dict[str, Path]:
     for path in files:
         clip = spelled.get(path.stem.strip().lower())
         if clip is None:
-            complaints.append(f"unknown: {path.relative_to(root)}")
+            complaints.append(f"unknown: {_told(path, root)}")
             continue
         try:
             places[clip.key].append(guard.within(root, path))
         except ValueError:
-            complaints.append(f"elsewhere: {path.relative_to(root)} is a link that leads out of the folder")
+            complaints.append(f"elsewhere: {_told(path, root)} is a link that leads out of the folder")
         if tests:
             complaints += _misplaced(path, root, clip, scheme)
     for key, paths in places.items():
         if len(paths) > 1:
-            complaints.append(f"doubled: {key} stands in {' and '.join(str(path.relative_to(root)) for path in paths)}")
+            complaints.append(f"doubled: {key} stands in {' and '.join(_told(path, root) for path in paths)}")
     if complaints:
         more = len(complaints) - TOLD
         listed = [*complaints[:TOLD], f"and {more} more"] if more > 0 else complaints
@@ -103,14 +103,18 @@ def _images(root: Path, pattern: str) -> list[Path]:
     return sorted(path for path in root.glob(pattern) if path.suffix.lower() == ".png" and not path.name.startswith("."))
 
 
+def _told(path: Path, root: Path) -> str:
+    return visible(str(path.relative_to(root)), keep="")
+
+
 def _misplaced(path: Path, root: Path, clip: Clip, scheme: Scheme) -> list[str]:
     """Compare a test image's folders with its clip: its label, and whose test folder it is in."""
     label, subject = path.parent.name, path.parents[2].name
     wrong = []
     if label != str(scheme.labels[clip.key]):
-        wrong.append(f"mislabelled: {path.relative_to(root)} is in class folder {label}, not {scheme.labels[clip.key]}")
+        wrong.append(f"mislabelled: {_told(path, root)} is in class folder {label}, not {scheme.labels[clip.key]}")
     if subject.lower() not in _subject_spellings(clip):
-        wrong.append(f"misplaced: {path.relative_to(root)} is in the test folder of another subject")
+        wrong.append(f"misplaced: {_told(path, root)} is in the test folder of another subject")
     return wrong
 
 
@@ -159,7 +163,7 @@ def _image(path: Path) -> NDArray[np.uint8]:
     import cv2  # here, so that a machine without OpenCV trains from the prepared store
 
     try:
-        image = pictures.read(path, cv2.IMREAD_UNCHANGED)
+        image = pictures.read(path, cv2.IMREAD_UNCHANGED, (pictures.PNG,))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"an image cannot be read: {reason}", where=path, remedy="fetch it again: the file is cut off or no PNG") from error
