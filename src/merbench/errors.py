@@ -36,6 +36,6 @@ def visible(text: str, keep: str = "\n") -> str:
 def told(error: BaseException) -> str:
     """Return ``ValueError: the reason``; of an exception that cannot say its reason, the kind alone."""
     try:
-        return f"{type(error).__name__}: {error}"
+        return visible(f"{type(error).__name__}: {error}")
     except Exception:  # noqa: BLE001  # whatever a method's own exception does when it is asked
         return type(error).__name__

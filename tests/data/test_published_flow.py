@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from merbench.config import Data
 from merbench import guard
+from merbench.config import Data
 from merbench.data import load, schemes, store
 from merbench.data.sources import published_flow
 from merbench.errors import UserError

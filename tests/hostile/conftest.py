@@ -22,7 +22,7 @@ from tests.board.test_rows import make_run
 settings.register_profile(
     "hostile", derandomize=True, max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-settings.register_profile("torture", settings.get_profile("hostile"), max_examples=3000)
+settings.register_profile("torture", settings.get_profile("hostile"), max_examples=1000)
 
 CLIPS = ("casme2/sub02/EP01_11f", "casme2/sub02/EP09_01", "casme2/sub06/EP02_31")
 HEADER = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from merbench import foldfile
+from merbench.errors import UserError
 from merbench.foldfile import FoldResult, read_fold, write_fold
 from tests.conftest import Cli
 from tests.hostile import refused
@@ -174,7 +175,7 @@ def test_every_byte_is_guarded(runs: Runs) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
         try:
             read = read_fold(path)
-        except foldfile.UserError:
+        except UserError:
             found += 1
             continue
         for field in dataclasses.fields(FoldResult):

@@ -148,7 +148,7 @@ def test_an_array_that_is_a_link_out(with_flow: Path, cli: Cli) -> None:
     shutil.move(array, with_flow / "elsewhere.npy")
     array.symlink_to(with_flow / "elsewhere.npy")
     refused(cli("bench", "prior", "--on", "smic", "--workers", "1"), file=array.parent, place="leads out", remedy="delete this folder")
-    assert store.ROOT == Path("prepared")
+    assert Path("prepared") == store.ROOT
 
 
 def board(cli: Cli, *words: str) -> Callable[[Path], object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import zipfile
 from collections.abc import Callable
@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
     "a column stands twice": (rows((*HEADER, "OnsetFrame"), *((*row, 99) for row in ROWS)), "OnsetFrame stands", "take the column out"),
     "a formula never computed": (formula, "row 3", "correct the cell"),
     "merged cells": (merged, "row 3", "correct the cell"),
-    "a date for a number": (cell(2, 2, datetime.date(2014, 5, 8)), "row 2", "correct the cell"),
+    "a date for a number": (cell(2, 2, dt.date(2014, 5, 8)), "row 2", "correct the cell"),
     "text for a number": (cell(4, 4, "thirty"), "'thirty' in column OffsetFrame", "correct the cell"),
     "truth for a number": (cell(2, 2, True), "'True' in column OnsetFrame", "correct the cell"),
     "a number with underscores": (cell(2, 2, "1_0"), "'1_0' in column OnsetFrame", "correct the cell"),

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import guard, scores
-from merbench.data import manifest
-from merbench.data.schemes import FIRST_LOOK, scheme
+from merbench.data import manifest, schemes
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
@@ -197,7 +196,7 @@ def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
-    if scheme == FIRST_LOOK:
+    if scheme == schemes.FIRST_LOOK:
         marks.append("few subjects")
     whole = manifest.COMPOSITES["3db"]
     databases = manifest.databases_of(on)
@@ -258,7 +257,7 @@ def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
     Raises:
         UserError: a clip has another label there, or a subject other clips.
     """
-    known = scheme(run.request.scheme)
+    known = schemes.scheme(run.request.scheme)
     listed: dict[str, dict[str, int]] = {}
     for clip in known.clips:
         listed.setdefault(clip.subject, {})[clip.key] = known.labels[clip.key]
