@@ -273,7 +273,14 @@ def _dotlist(overrides: Sequence[str]) -> DictConfig:
                 where=item,
                 remedy="write key=value, lists as 'method.widths=[3,5,8]' in quotes",
             ) from error
-    return OmegaConf.from_dotlist(list(overrides))
+    try:
+        return OmegaConf.from_dotlist(list(overrides))
+    except (ValueError, TypeError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"overrides contradict each other: {(str(error) or type(error).__name__).splitlines()[0]}",
+            where=" ".join(overrides)[:300],
+            remedy="write each setting once, by its whole name",
+        ) from error
 
 
 def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictConfig:
@@ -302,7 +309,7 @@ def _culprit(base: DictConfig, layer: DictConfig) -> str:
             try:
                 OmegaConf.merge(base, {section: {name: value} if name else value})
             except (OmegaConfBaseException, TypeError, ValueError):
-                return f"{section}.{name}".strip(".")
+                return f"{section!s}.{name!s}".strip(".")
     return ""
 
 

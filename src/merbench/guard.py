@@ -92,6 +92,8 @@ def fits(value: object, hint: Any) -> bool:
     kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind is Any:
         return True
+    if type(value) is int and abs(value) >= 2**63:
+        return False
     if kind is float:
         return type(value) in (int, float) and math.isfinite(typing.cast(float, value))
     if kind is Literal:

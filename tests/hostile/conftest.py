@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from openpyxl import Workbook
 
+from merbench.config import shipped
 from merbench.data import load, manifest, schemes
 from merbench.data.schemes import Scheme
 from merbench.results import Run
@@ -100,7 +101,7 @@ def copy(noise: Path, bare: Path, few: None, monkeypatch: pytest.MonkeyPatch) ->
 def manifests(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of data_manifests to spoil."""
     folder = here / "data_manifests"
-    shutil.copytree(manifest.shipped("data_manifests"), folder)
+    shutil.copytree(shipped("data_manifests"), folder)
     monkeypatch.setattr(manifest, "shipped", lambda _: folder)
     manifest.megc2019.cache_clear()
     yield folder

@@ -55,11 +55,13 @@ def edited(raw: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 
 def answered(act: Callable[[], object]) -> None:
     """Do it: whatever comes of it, it is a result or a UserError that says something."""
+    said = "nothing"
     try:
         act()
     except UserError as error:
-        assert error.what
-        assert all(sign.isprintable() or sign == "\n" for sign in str(error))
+        said = str(error)
+    assert said
+    assert all(sign.isprintable() or sign == "\n" for sign in said)
 
 
 Test = Callable[..., None]
@@ -215,10 +217,8 @@ def clip_list(folder: Path, edits: list[tuple[int, int, bytes]]) -> None:
 
 @fuzzed(name=st.text(max_size=300))
 def name_of_a_run(folder: Path, run: Run, name: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # too long: the command line names the path, see test_paths
         answered(lambda: compare.find(folder / "runs", name))
-    except OSError as error:
-        assert error.filename, "the command line names the path"
     assert len(runs_in(folder / "runs")) == 2
 
 

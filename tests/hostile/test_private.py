@@ -12,6 +12,7 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"\x93NUMPY", b"PK\x
 STEP = 16
 
 
-def forms(array: NDArray[np.generic]) -> Iterator[bytes]:
+def forms(array: NDArray[Any]) -> Iterator[bytes]:
     """Yield an array as it may stand somewhere: its own bytes, other orders of its axes, other kinds of number, scaled or not."""
     for turned in (array, np.moveaxis(array, -3, -1)) if array.ndim >= 3 else (array,):
         for kind in (np.uint8, np.float16, np.float32, np.float64):

@@ -42,7 +42,7 @@ def saved(value: object) -> Spoil:
     return lambda path: torch.save(value, path)
 
 
-def changed(change: Callable[[dict[str, Tensor]], object]) -> Spoil:
+def changed(change: Callable[[dict[str, Any]], object]) -> Spoil:
     def spoil(path: Path) -> None:
         state = torch.load(path, weights_only=True)
         change(state)

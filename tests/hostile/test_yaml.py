@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_settings_that_say_what_cannot_be(bare: Path, cli: Cli, name: str) -> No
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link in a circle", "device"])
 def test_settings_that_are_no_file(bare: Path, cli: Cli, kind: str) -> None:
     path = Path("merbench.yaml")
-    make = {
+    make: dict[str, Callable[[Path], object]] = {
         "pipe": os.mkfifo,
         "folder": os.mkdir,
         "link in a circle": lambda p: p.symlink_to(p),
