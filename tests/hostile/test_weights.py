@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from merbench import methods, weights
-from merbench.engine.fold import weights_digest
+from merbench.config import Data, Request
+from merbench.engine.fold import build, weights_digest
 from merbench.method import METHODS, Method
 from merbench.results import Run
 from tests.conftest import Cli
@@ -110,7 +111,7 @@ def test_weights_go_round(here: Path, method: Method) -> None:
 
 @pytest.mark.parametrize("widths", [(3, 5), (3, 5, 9)])
 def test_weights_of_other_shapes(here: Path, method: Method, widths: tuple[int, ...]) -> None:
-    weights.save(METHODS["ststnet"](3, widths=widths), here / "a.pt")
+    weights.save(build(Request("ststnet", {"widths": list(widths)}, Data()), 3), here / "a.pt")
     refusal(
         lambda: weights.put_into(method, weights.load(here / "a.pt"), here / "a.pt"),
         file="a.pt",
