@@ -78,6 +78,11 @@ def test_what_cannot_be_is_refused_with_its_place(override: str, message: str) -
     assert caught.value.remedy
 
 
+def test_overrides_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(UserError, match="contradict each other"):
+        ask("method.mode=[]", "method.mode.a=3")
+
+
 def test_an_argument_without_default_is_the_authors_mistake() -> None:
     class Unfinished:
         def __init__(self, classes: int, width: int) -> None: ...

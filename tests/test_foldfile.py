@@ -13,7 +13,7 @@ from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write
 
 @pytest.fixture
 def result() -> FoldResult:
-    probabilities = np.random.default_rng(0).random((4, 2, 3)).astype(np.float32)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (4, 2)).astype(np.float32)
     return FoldResult(
         subject="casme2/sub01",
         seed=2,
@@ -86,6 +86,6 @@ def test_a_foreign_table_is_no_fold_file(tmp_path: Path, result: FoldResult) -> 
         read_fold(path)
     write_fold(path, result)
     table = pq.read_table(path)
-    pq.write_table(table.take(list(reversed(range(8)))), path)
+    pq.write_table(table.take(list(reversed(range(8)))), path, compression="none")
     with pytest.raises(UserError, match="not ordered"):
         read_fold(path)

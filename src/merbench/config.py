@@ -12,14 +12,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from merbench import guard
 from merbench.errors import UserError
 from merbench.registry import nearest
 
 Preset = Literal["full", "quick"]
+
+LONGEST = 2**20
+"""Bytes of a YAML file of ours, with room to spare."""
+
+MOST = {"epochs": 10_000, "batch": 1_000_000}
+"""Whole numbers of training that mean something; papers train for 900 epochs, and all sets together have a few thousand clips."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,18 +176,25 @@ def load_request(path: Path) -> Request:
         UserError: it is missing, no YAML, or not a request of this version.
     """
     try:
-        raw = OmegaConf.to_container(OmegaConf.load(path))
-        assert isinstance(raw, dict)
-        known = {field.name for field in dataclasses.fields(Request)}
-        if set(raw) != known:
-            raise ValueError(f"its keys are {sorted(map(str, raw))}")
-        parts = {str(key): value for key, value in raw.items()}
-        parts["data"], parts["training"] = Data(**parts["data"]), Training(**parts["training"])
-        return Request(**{**parts, "changes": tuple(parts["changes"])})
-    except (OSError, ValueError, TypeError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        parts = dict.fromkeys(("data", "training"), dict[str, Any])
+        raw = guard.checked(guard.parse_table(guard.read(path, LONGEST)), typing.get_type_hints(Request) | parts)
+        for part, kind in (("data", Data), ("training", Training)):
+            raw[part] = kind(**guard.checked(raw[part], typing.get_type_hints(kind)))
+        request = Request(**{**raw, "changes": tuple(raw["changes"])})
+        words = (request.method, request.data.on, request.data.source, request.scheme, request.protocol, *request.changes)
+        if not all(word and word.isprintable() for word in words):
+            raise ValueError("a name in it is empty or has characters that cannot be seen")
+        canonical(request.arguments)
+        return request
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"the request of a run cannot be read: {error}", where=path, remedy="move this run's folder away and run it again"
+            f"the request of a run cannot be read: {_reason(error)}", where=path, remedy="move this run's folder away and run it again"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what a file's fault is, without the path that stands beside it."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def dump_request(request: Request) -> str:
@@ -223,11 +236,22 @@ def _preset_files(method: str, preset: Preset) -> list[tuple[str, DictConfig]]:
     paths = [root / method / "full.yaml"]
     if preset == "quick":
         paths += [root / "quick.yaml", root / method / "quick.yaml"]
-    return [(str(path), typing.cast(DictConfig, OmegaConf.load(path))) for path in paths if path.is_file()]
+    return [(str(path), _preset(path)) for path in paths if path.is_file()]
+
+
+def _preset(path: Path) -> DictConfig:
+    try:
+        return OmegaConf.create(guard.parse_table(guard.read(path, LONGEST)))
+    except (OSError, ValueError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"a preset cannot be read: {_reason(error)}", where=path, remedy="correct it, or restore it: git checkout -- experiments"
+        ) from error
 
 
 def _dotlist(overrides: Sequence[str]) -> DictConfig:
     for item in overrides:
+        if len(item) > 1000:
+            raise UserError(f"an override is {len(item):,} characters long", where=item[:60], remedy="write key=value")
         key, equals, _ = item.partition("=")
         if not equals or not key.strip():
             raise UserError(
@@ -235,17 +259,28 @@ def _dotlist(overrides: Sequence[str]) -> DictConfig:
             )
         if key.strip() in ("method", "training"):
             raise UserError(f"'{item[:60]}' names no single setting", where="the command line", remedy="write training.epochs=20, say")
+        if any(sign.isdecimal() and not sign.isascii() for sign in item):
+            raise UserError(
+                f"'{item}' has digits of another script", where="the command line", remedy="write the number with the digits 0 to 9"
+            )
         if "${" in item or "???" in item:
             raise UserError(f"'{item}' has no value of its own", where="the command line", remedy="write the value itself")
-        if len(item) > 1000:
-            raise UserError(f"an override is {len(item):,} characters long", where=item[:60], remedy="write key=value")
+        try:
+            guard.parse_yaml(item.partition("=")[2].encode(errors="surrogateescape"))
+            OmegaConf.from_dotlist([item])
+        except (ValueError, TypeError, OmegaConfBaseException) as error:
+            raise UserError(
+                f"an override cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}",
+                where=item,
+                remedy="write key=value, lists as 'method.widths=[3,5,8]' in quotes",
+            ) from error
     try:
         return OmegaConf.from_dotlist(list(overrides))
-    except (yaml.YAMLError, ValueError, OmegaConfBaseException) as error:
+    except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise UserError(
-            f"an override cannot be read: {str(error).splitlines()[0]}",
-            where=" ".join(overrides),
-            remedy="write key=value, lists as 'method.widths=[3,5,8]' in quotes",
+            f"overrides contradict each other: {(str(error) or type(error).__name__).splitlines()[0]}",
+            where=" ".join(overrides)[:300],
+            remedy="write each setting once, by its whole name",
         ) from error
 
 
@@ -257,7 +292,7 @@ def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictCo
         except ConfigKeyError as error:
             raise _unknown_key(str(error.full_key or error.key), base, where) from error
         except (OmegaConfBaseException, TypeError, ValueError) as error:
-            first, place = str(error).splitlines()[0], getattr(error, "full_key", None)
+            first, place = str(error).splitlines()[0], getattr(error, "full_key", None) or _culprit(merged, layer)
             if "$VALUE" in first:  # OmegaConf 2.4.0 leaves its own placeholders in messages about tuples
                 first = "an element of a list has another type than the setting asks for"
             raise UserError(
@@ -266,6 +301,17 @@ def _merge(base: DictConfig, layers: Sequence[tuple[str, DictConfig]]) -> DictCo
                 remedy="give a value of the type it names",
             ) from error
     return merged
+
+
+def _culprit(base: DictConfig, layer: DictConfig) -> str:
+    """Return the one setting of a layer that cannot be merged, where OmegaConf does not say which."""
+    for section, settings in layer.items():
+        for name, value in settings.items() if isinstance(settings, DictConfig) else [("", settings)]:
+            try:
+                OmegaConf.merge(base, {section: {name: value} if name else value})
+            except (OmegaConfBaseException, TypeError, ValueError):
+                return f"{section!s}.{name!s}".strip(".")
+    return ""
 
 
 def _unknown_key(key: str, schema: DictConfig, where: str) -> UserError:
@@ -291,9 +337,13 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _check(training: Training) -> None:
-    wrong = [name for name in ("epochs", "batch") if getattr(training, name) < 1]
-    wrong += [name for name in ("lr", "weight_decay") if not 0 <= getattr(training, name) < math.inf]
-    if wrong:
-        name = wrong[0]
-        least = "a whole number from 1" if name in ("epochs", "batch") else "a finite number from 0"
-        raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy=f"give {least}")
+    for name, most in MOST.items():
+        if not 1 <= getattr(training, name) <= most:
+            raise UserError(
+                f"training.{name} is {str(getattr(training, name))[:60]}",
+                where=f"training.{name}",
+                remedy=f"give a whole number from 1 to {most:,}",
+            )
+    for name in ("lr", "weight_decay"):
+        if not 0 <= getattr(training, name) < math.inf:
+            raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy="give a finite number from 0")

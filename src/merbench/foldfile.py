@@ -1,7 +1,12 @@
-"""Fold files: what one fold of one seed leaves, written whole and renamed. One that exists is finished."""
+"""Fold files: what one fold of one seed leaves, written whole and renamed. One that exists is finished.
+
+A file seals itself: a hash of its columns stands in its metadata, and a hash of the metadata beside it, so that a number that was edited
+is found. Columns are not compressed: what is read is never larger than what lies on disk.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,10 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from merbench import guard
 from merbench.errors import UserError
 
-FORMAT = 1
-"""Of the fold file; raised when its columns or metadata change."""
+FORMAT = 2
+"""Of the fold file; raised when its columns or metadata change. 1 had no seal."""
+
+LARGEST = 2**28
+"""Bytes of a fold file: 10,000 epochs of a subject with a hundred clips and seven classes are 40 MB."""
+
+ROWS = 2_000_000
+"""Epochs times clips: of one fold, as above."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class FoldResult:
         weights: SHA-256 of the trained weights.
         environment: engine, device type and versions.
         measures: what else the method tells of its held-out clips, by name, one number a clip.
+        run: key of the run, the name of its folder; filled in where the fold is written.
+        plan: ``results.plan`` of the run.
     """
 
     subject: str
@@ -51,6 +65,8 @@ class FoldResult:
     weights: str
     environment: Mapping[str, str]
     measures: Mapping[str, list[float]] = field(default_factory=dict)
+    run: str = ""
+    plan: str = ""
 
     @property
     def name(self) -> str:
@@ -103,32 +119,46 @@ def write_fold(path: Path, result: FoldResult) -> None:
         columns[f"p_{name}"] = pa.array(np.ascontiguousarray(result.probabilities[:, :, index]).ravel(), pa.float32())
     about = {
         "format": FORMAT,
+        "run": result.run,
+        "plan": result.plan,
         "subject": result.subject,
         "seed": result.seed,
-        "classes": result.classes,
+        "classes": list(result.classes),
         "weights": result.weights,
         "environment": dict(result.environment),
-        "curve": result.curve,
-        **({"measures": dict(result.measures)} if result.measures else {}),
+        "curve": {stage: dict(parts) for stage, parts in result.curve.items()},
+        "measures": dict(result.measures),
+        "columns": _columns_hash(result),
     }
+    about["seal"] = _seal(about)
     table = pa.table(columns).replace_schema_metadata({"merbench": json.dumps(about, sort_keys=True)})
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="none")
     write(path, sink.getvalue().to_pybytes())
+
+
+def _columns_hash(result: FoldResult) -> str:
+    """Return the SHA-256 of every number and name in the columns."""
+    whole = hashlib.sha256(json.dumps([list(result.clips), list(result.classes), result.labels.tolist(), result.epochs.tolist()]).encode())
+    whole.update(np.ascontiguousarray(result.probabilities, dtype="<f4").tobytes())
+    return whole.hexdigest()
+
+
+def _seal(about: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the metadata without the seal; the hash of the columns is among them."""
+    rest = {name: value for name, value in about.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return what a fold file says of itself.
 
     Raises:
-        UserError: it is no fold file of this format.
+        UserError: it is no fold file of this format, or what it says of itself was changed.
     """
     try:
-        about = json.loads((pq.read_schema(path).metadata or {})[b"merbench"])
-        if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
-        return dict(about)
-    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        return _metadata(_opened(path))
+    except FAULTS as error:
         raise _unreadable(path, error) from error
 
 
@@ -136,36 +166,108 @@ def read_fold(path: Path) -> FoldResult:
     """Read a fold file.
 
     Raises:
-        UserError: it is damaged.
+        UserError: it is damaged, or was changed after it was written.
     """
-    about = read_metadata(path)
     try:
-        table = pq.read_table(path)
-        epoch, clip = table["epoch"].to_numpy(), table["clip"].to_pylist()
-        epochs = np.unique(epoch).astype(np.int32)
-        count = len(clip) // len(epochs)
-        shape = (len(epochs), count)
-        probabilities = np.stack([table[f"p_{name}"].to_numpy().reshape(shape) for name in about["classes"]], axis=-1)
-        if clip != clip[:count] * len(epochs) or not np.array_equal(epoch, np.repeat(epochs, count)):
-            raise ValueError("its rows are not ordered by epoch and clip")
-        labels = table["label"].to_numpy()[:count].astype(np.int64)
-        if not (np.isfinite(probabilities).all() and ((labels >= 0) & (labels < len(about["classes"]))).all()):
-            raise ValueError("a probability is not finite, or a label is no class")
-        return FoldResult(
-            subject=about["subject"],
-            seed=about["seed"],
-            clips=tuple(clip[:count]),
-            labels=labels,
-            classes=tuple(about["classes"]),
-            epochs=epochs,
-            probabilities=probabilities,
-            curve=about["curve"],
-            weights=about["weights"],
-            environment=about["environment"],
-            measures=about.get("measures", {}),
-        )
-    except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, pa.ArrowException) as error:
+        file = _opened(path)
+        about = _metadata(file)
+        found = _result(file.read(), about)
+        if _columns_hash(found) != about["columns"]:
+            raise ValueError("a number or name in its columns was changed after it was written")
+        return found
+    except FAULTS as error:
         raise _unreadable(path, error) from error
+
+
+FAULTS = (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError, pa.ArrowException)
+"""What a file with bytes lost or changed raises."""
+
+KINDS: dict[str, Any] = {
+    "format": int,
+    "run": str,
+    "plan": str,
+    "subject": str,
+    "seed": int,
+    "classes": list[str],
+    "weights": str,
+    "environment": dict[str, str],
+    "curve": dict[str, dict[str, list[float]]],
+    "measures": dict[str, list[Any]],
+    "columns": str,
+    "seal": str,
+}
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    file = pq.ParquetFile(pa.BufferReader(guard.read(path, LARGEST)), read_dictionary=["clip"])
+    metadata = file.metadata
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows or not 0 < metadata.num_rows <= ROWS:
+        raise ValueError(f"it has {metadata.num_rows:,} rows; from 1 to {ROWS:,} can be")
+    if any(group.column(index).compression != "UNCOMPRESSED" for group in groups for index in range(group.num_columns)):
+        raise ValueError("its columns are compressed, which no fold file of this format is")
+    return file
+
+
+def _metadata(file: pq.ParquetFile) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"merbench"])
+    if about["format"] != FORMAT:
+        raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
+    guard.checked(about, KINDS)
+    if about["seal"] != _seal(about):
+        raise ValueError("what it says of itself was changed after it was written")
+    return about
+
+
+def _result(table: pa.Table, about: dict[str, Any]) -> FoldResult:
+    """Return the columns as arrays.
+
+    Raises:
+        ValueError: they are not the columns of a fold file, or hold what cannot be.
+    """
+    wanted = {"clip": None, "epoch": pa.int32(), "label": pa.int8(), **{f"p_{name}": pa.float32() for name in about["classes"]}}
+    if table.column_names != list(wanted) or any(kind not in (None, table.schema.field(name).type) for name, kind in wanted.items()):
+        raise ValueError(f"its columns are {', '.join(table.column_names)[:200]}")
+    if any(column.null_count for column in table.columns):
+        raise ValueError("a cell in it is empty")
+    table = table.unify_dictionaries().combine_chunks()
+    clip, epoch = table["clip"].chunk(0), table["epoch"].to_numpy()
+    epochs = np.unique(epoch).astype(np.int32)
+    count = len(epoch) // len(epochs)
+    names, places = clip.dictionary.to_pylist(), clip.indices.to_numpy()
+    labels = table["label"].to_numpy()[:count].astype(np.int64)
+    tiled = all(np.array_equal(column, np.tile(column[:count], len(epochs))) for column in (places, table["label"].to_numpy()))
+    if not tiled or not np.array_equal(epoch, np.repeat(epochs, count)):
+        raise ValueError("its rows are not ordered by epoch and clip")
+    clips = tuple(names[place] for place in places[:count])
+    if len(set(clips)) < count or any(name.rsplit("/", 1)[0] != about["subject"] for name in clips):
+        raise ValueError(f"a clip stands in it twice, or is not of {about['subject']}")
+    probabilities = np.stack([table[f"p_{name}"].to_numpy().reshape(len(epochs), count) for name in about["classes"]], axis=-1)
+    if not ((labels >= 0) & (labels < len(about["classes"]))).all() or epochs[0] < 1:
+        raise ValueError("a label is no class, or an epoch comes before the first")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all() or np.abs(probabilities.sum(-1) - 1).max() > TOLERANCE:
+        raise ValueError("the probabilities of a clip do not lie between 0 and 1, or do not sum to 1")
+    if any(len(values) != count or {*map(type, values)} - {float, int} for values in about["measures"].values()):  # NaN is no measure taken
+        raise ValueError("a measure has not one number a clip")
+    return FoldResult(
+        subject=about["subject"],
+        seed=about["seed"],
+        clips=clips,
+        labels=labels,
+        classes=tuple(about["classes"]),
+        epochs=epochs,
+        probabilities=probabilities,
+        curve=about["curve"],
+        weights=about["weights"],
+        environment=about["environment"],
+        measures=about["measures"],
+        run=about["run"],
+        plan=about["plan"],
+    )
+
+
+TOLERANCE = 1e-3
+"""Of a softmax in float32, with room to spare."""
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -10,15 +10,19 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import get_type_hints
 
 import merbench
-from merbench.config import Request, dump_request, load_request, shipped
+from merbench import guard
+from merbench.config import Request, canonical, digest, dump_request, load_request, run_key, shipped
 from merbench.errors import UserError
-from merbench.foldfile import FoldResult, read_fold, read_metadata, write
+from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write_fold
 
 ROOT = Path("runs")
+LARGEST = 2**24
+"""Bytes of a provenance."""
 FOLD_NAME = re.compile(r"[a-z0-9]+--[^/ ]+--s(0|[1-9][0-9]*)", re.ASCII)
 
 DECISIVE = ("torch", "pytorch-lightning", "numpy", "scikit-learn")
@@ -70,6 +74,15 @@ class Provenance:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+def plan_of(request: Request, provenance: Provenance) -> str:
+    """Return a hash of all that decides what a run's folds stand for, beyond its key: each fold file keeps it.
+
+    Who strikes a subject from the provenance, or a change from the request's name, is found out by the folds.
+    """
+    names = ("request_key", "folds", "clips", "classes", "data", "results_versions", "method_file", "parameters")
+    return digest([canonical(request), *(getattr(provenance, name) for name in names)])
+
+
 def environment(engine: str, device: str) -> dict[str, str]:
     """Return what may decide bits beside the request: engine, device type, versions."""
     versions = {name: importlib.metadata.version(name) for name in DECISIVE}
@@ -105,16 +118,37 @@ class Run:
         """
         path = self.path / "provenance.json"
         try:
-            found = Provenance(**json.loads(path.read_text(encoding="utf-8")))
-            if not (_words(found.folds) and _words(found.classes) and {"annotations", "fingerprint"} <= set(found.data)):
+            raw = guard.checked(json.loads(guard.read(path, LARGEST)), get_type_hints(Provenance))
+            found = Provenance(**raw)
+            if not (found.folds and found.classes and {"annotations", "fingerprint"} <= set(found.data)):
                 raise ValueError("folds, classes or data are not what they should be")
+            if any(set(cost) != {"seconds", "peak_mib"} for cost in found.costs.values()) or not all(
+                map(FOLD_NAME.fullmatch, found.failed)
+            ):
+                raise ValueError("costs or failed folds are not what they should be")
             return found
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"the provenance of a run cannot be read: {error or 'too deep'}",
                 where=path,
                 remedy="delete this file and run the same command again: finished folds are kept",
             ) from error
+
+    def described(self) -> tuple[Request, Provenance]:
+        """Return request and provenance, which are those that the folder is named after.
+
+        Raises:
+            UserError: they cannot be read, or were changed or moved.
+        """
+        request, provenance = self.request, self.provenance
+        data, macro = provenance.data["fingerprint"], provenance.data.get("macro", "")
+        if run_key(request, data, provenance.results_versions, provenance.method_file, macro) != self.path.name:
+            raise UserError(
+                "the request or the provenance of a run is not the one its folder is named after",
+                where=self.path,
+                remedy="restore request.yaml and provenance.json, or delete them and run the same command again: finished folds are kept",
+            )
+        return request, provenance
 
     def create(self, request: Request, provenance: Provenance) -> None:
         """Make the folder, or take up the one that is there.
@@ -150,17 +184,51 @@ class Run:
         """Write the provenance."""
         write(self.path / "provenance.json", json.dumps(asdict(provenance), indent=1).encode())
 
+    def whole(self) -> bool:
+        """Return whether request and provenance are there."""
+        return (self.path / "request.yaml").is_file() and (self.path / "provenance.json").is_file()
+
     def fold_path(self, name: str) -> Path:
         """Return a fold's file."""
         return self.path / "folds" / f"{name}.parquet"
+
+    def weights_path(self, name: str) -> Path:
+        """Return where a fold's weights are, if they were asked for; ``merbench.weights`` reads them."""
+        return self.path / "weights" / f"{name}.pt"
 
     def finished(self) -> set[str]:
         """Return the names of the folds that are there."""
         return {path.stem for path in self._files()}
 
+    def keep(self, result: FoldResult, provenance: Provenance) -> None:
+        """Write a fold's file, with the run it belongs to."""
+        write_fold(self.fold_path(result.name), replace(result, run=self.path.name, plan=plan_of(self.request, provenance)))
+
     def results(self, names: Iterable[str]) -> list[FoldResult]:
-        """Read folds by name."""
-        return [read_fold(self.fold_path(name)) for name in names]
+        """Read folds by name.
+
+        Raises:
+            UserError: one is damaged, is of another run or name, or was trained for another request or provenance than stand beside it.
+        """
+        request, provenance = self.described()
+        plan, found = plan_of(request, provenance), []
+        for name in names:
+            fold = read_fold(self.fold_path(name))
+            if fold.name != name or fold.run != self.path.name:
+                raise UserError(
+                    f"a fold file is fold {fold.name} of run {fold.run[:8] or 'unknown'}, not {name} of {self.path.name[:8]}",
+                    where=self.fold_path(name),
+                    remedy="delete it and run the same command again: only this fold is trained",
+                )
+            if fold.plan != plan or list(fold.classes) != provenance.classes:
+                raise UserError(
+                    "the request or the provenance of a run was changed after this fold was trained",
+                    where=self.fold_path(name),
+                    remedy="restore request.yaml and provenance.json, or delete them and run the same command again: finished folds are kept; "
+                    "if this fold alone is told of, delete it",
+                )
+            found.append(fold)
+        return found
 
     def _files(self) -> list[Path]:
         """Return the fold files, by name; anything else in their folder (a copy, a note) is no fold."""
@@ -183,13 +251,23 @@ class Run:
                 )
 
     def digest(self) -> str:
-        """Return a hash of the bytes of request, provenance and folds; a summary made of others is out of date."""
+        """Return a hash of the bytes of request, provenance and folds; a summary made of others is out of date.
+
+        Raises:
+            UserError: one cannot be read.
+        """
         whole = hashlib.sha256()
-        for name in ("request.yaml", "provenance.json"):
-            path = self.path / name
-            whole.update(path.read_bytes() if path.is_file() else b"")
-        for path in self._files():
-            whole.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        try:
+            for path in (self.path / "request.yaml", self.path / "provenance.json", *self._files()):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise UserError(
+                f"a file of a run cannot be read: {error.strerror}",
+                where=error.filename,
+                remedy="make it readable, or name another folder: --runs",
+            ) from error
         return whole.hexdigest()
 
 
@@ -197,10 +275,6 @@ def runs_in(root: Path) -> list[Run]:
     """Return every run below a folder, in order of path: what has a request or folds."""
     found = {path.parent for name in ("request.yaml", "folds") for path in root.glob(f"*/*/*/*/{name}")}
     return [Run(path) for path in sorted(found)]
-
-
-def _words(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def manifests() -> dict[str, str]:

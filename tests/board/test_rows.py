@@ -77,7 +77,7 @@ def make_run(
                 "w",
                 {},
             )
-            write_fold(run.fold_path(result.name), result)
+            run.keep(result, provenance)
             provenance.costs[result.name] = {"seconds": 2.0 + seed, "peak_mib": 100.0 + seed}
     run.save(provenance)
     return run
@@ -211,7 +211,7 @@ def test_clips_in_the_wrong_fold_are_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     fold = run.results(["smic--s2--s0"])[0]
     write_fold(run.fold_path("smic--s2--s0"), dataclasses.replace(fold, clips=tuple(c.replace("s2", "s1") for c in fold.clips)))
-    with pytest.raises(UserError, match="stands twice or in another subject's fold"):
+    with pytest.raises(UserError, match="stands in it twice, or is not of smic/s2"):
         rows.row_of(run)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from merbench.data import frames
+from merbench.data import frames, pictures
 from merbench.errors import UserError
 from merbench.sample import Clip
 
@@ -172,9 +172,8 @@ def test_a_frame_that_was_cut_anywhere_is_refused(tmp_path: Path, ending: str) -
 def test_a_cut_is_seen_without_opencv(ending: str) -> None:
     """OpenCV 4 fills what is missing with grey and says nothing; OpenCV 5 refuses."""
     raw = encoded(ending)
-    checksum = 4 if ending == ".png" else 0  # of a PNG's closing chunk: without it no pixel is missing
-    assert frames._whole(raw)
-    assert not any(frames._whole(raw[:length]) for length in range(len(raw) - checksum))
+    assert pictures.whole(raw)
+    assert not any(pictures.whole(raw[:length]) for length in range(len(raw)))
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture(tmp_path: Path) -> None:
@@ -185,7 +184,7 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture(tmp_path: Path) ->
     assert frames.read(tmp_path / "7.jpg").shape == (24, 32, 3)
     scan = raw.rindex(b"\xff\xda")
     assert begin < scan
-    assert not any(frames._whole(raw[:length]) for length in range(scan + 2, len(raw)))
+    assert not any(pictures.whole(raw[:length]) for length in range(scan + 2, len(raw)))
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from merbench import guard
 from merbench.config import Data
 from merbench.data import load, schemes, store
 from merbench.data.sources import published_flow
@@ -51,13 +52,13 @@ def test_both_layouts_give_the_same_images_and_each_is_read_once(flat_flow: Path
     flat = published_flow.read(flat_flow, SCHEME, ("smic", "casme2", "samm"))
     root = by_subject(flat_flow, tmp_path / "folds", ("smic", "casme2", "samm"))
     opened: list[Path] = []
-    whole = Path.read_bytes
+    whole = guard.read
 
-    def spy(path: Path) -> bytes:
+    def spy(path: Path, limit: int) -> bytes:
         opened.append(path)
-        return whole(path)
+        return whole(path, limit)
 
-    monkeypatch.setattr(Path, "read_bytes", spy)
+    monkeypatch.setattr(guard, "read", spy)
     assert (published_flow.read(root, SCHEME, ("smic", "casme2", "samm")) == flat).all()
     assert flat.shape == (442, 3, 28, 28)
     assert len(opened) == len(set(opened)) == 442

@@ -212,7 +212,7 @@ def test_a_sheet_with_columns_missing(rendered: Rendered, casme2: Path) -> None:
     rewritten(casme2 / SHEETS["casme2"], change)
     error = refusal(rendered, casme2)
     assert "lacks the columns ApexFrame, OffsetFrame; it has Subject, Filename, OnsetFrame, Peak" in error.what
-    assert error.where.endswith(SHEETS["casme2"])
+    assert error.where.endswith(SHEETS["casme2"] + ", row 1")
 
 
 def test_no_sheet_two_sheets_a_sheet_without_header_and_no_workbook(rendered: Rendered, casme2: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,16 @@ def find(root: Path, named: str) -> Run:
         if named and (folder / "request.yaml").is_file():
             return Run(folder)
     runs = runs_in(root)
-    found = [run for run in runs if named and (run.path.name.startswith(named) or run.request.name == named)]
+    requests = {}
+    for run in runs:
+        with contextlib.suppress(UserError):  # one bad run does not hide the others; by its key it is found, and its fault told
+            requests[run.path] = run.request
+    names = {path: request.name for path, request in requests.items()}
+    found = [run for run in runs if named and (run.path.name.startswith(named) or names.get(run.path) == named)]
     if len(found) == 1:
         return found[0]
-    known = "\n".join(
-        f"  {run.path.name[:8]}  {run.request.name} on {run.request.data.on}, {run.request.preset}" for run in (found or runs)
-    )
+    told = [(run.path.name, requests[run.path]) for run in (found or runs) if run.path in requests]
+    known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.preset}" for key, request in told)
     raise UserError(
         f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named}'",
         where=root.absolute(),
@@ -74,7 +79,7 @@ def compare_runs(a: Run, b: Run) -> str:
 
 def _last(run: Run) -> tuple[Table, NDArray[np.int64]]:
     """Return a run's table and its last epoch's predictions by seed, (seeds, N)."""
-    finished, subjects = run.finished(), run.provenance.folds
+    finished, subjects = run.finished(), run.described()[1].folds
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
     names = {seed: [fold_name(subject, seed) for subject in subjects] for seed in seeds}
     tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]

@@ -12,17 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from merbench import scores
-from merbench.config import run_key
-from merbench.data import manifest
-from merbench.data.schemes import FIRST_LOOK
+from merbench import guard, scores
+from merbench.data import manifest, schemes
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
 from merbench.scores import READINGS, Reading
 
-FORMAT = 3
+FORMAT = 4
 """Of summary.json; raised when a row is computed in another way."""
+
+LARGEST = 2**24
+"""Bytes of summary.json."""
+
+
+STRANGERS = "delete the folds that are not this run's and run the same command again"
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,10 @@ def row_of(run: Run) -> Row:
     """
     digest = run.digest()
     path = run.path / "summary.json"
-    cached = _cached(path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "", digest, run.path.name)
+    kept = b""
+    with contextlib.suppress(OSError, ValueError):
+        kept = guard.read(path, LARGEST)
+    cached = _cached(kept, digest, run.path.name)
     if cached is not None:
         return cached
     row = _compute(run)
@@ -119,7 +126,7 @@ def _seal(digest: str, row: dict[str, Any]) -> str:
     return hashlib.sha256((digest + json.dumps(row, sort_keys=True)).encode()).hexdigest()
 
 
-def _cached(text: str, digest: str, key: str) -> Row | None:
+def _cached(text: bytes, digest: str, key: str) -> Row | None:
     try:
         found: dict[str, Any] = json.loads(text)
         if found["format"] != FORMAT or found["row"]["key"] != key or found["seal"] != _seal(digest, found["row"]):
@@ -139,14 +146,7 @@ def _tuples(score: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compute(run: Run) -> Row:
-    request, provenance = run.request, run.provenance
-    data, macro = provenance.data["fingerprint"], provenance.data.get("macro", "")
-    if run_key(request, data, provenance.results_versions, provenance.method_file, macro) != run.path.name:
-        raise UserError(
-            "the request or the provenance of a run is not the one its folder is named after",
-            where=run.path,
-            remedy="restore request.yaml and provenance.json, or delete them and run the same command again: finished folds are kept",
-        )
+    request, provenance = run.described()
     finished = run.finished()
     begun = sorted({int(name.rsplit("--s", 1)[1]) for name in (*finished, *provenance.failed)} or {0})
     wanted = {seed: [fold_name(subject, seed) for subject in provenance.folds] for seed in begun}
@@ -196,7 +196,7 @@ def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
-    if scheme == FIRST_LOOK:
+    if scheme == schemes.FIRST_LOOK:
         marks.append("few subjects")
     whole = manifest.COMPOSITES["3db"]
     databases = manifest.databases_of(on)
@@ -235,14 +235,15 @@ def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
         raise UserError(
             "a clip stands twice or in another subject's fold",
             where=run.path,
-            remedy="delete the folds that are not this run's and run the same command again",
+            remedy=STRANGERS,
         )
     if any(not np.array_equal(fold.epochs, folds[0].epochs) for fold in folds):
         raise UserError(
             "folds of one run have other epochs",
             where=run.path,
-            remedy="delete the folds that are not this run's and run the same command again",
+            remedy=STRANGERS,
         )
+    _check_labels(run, folds)
     order = np.argsort(clips)
     truth = np.concatenate([fold.labels for fold in folds])
     predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
@@ -250,14 +251,36 @@ def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
     return Table(clips[order], subjects[order], databases[order], truth[order], predicted[:, order].astype(np.int64))
 
 
+def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
+    """Compare what the folds take for true with what the scheme says.
+
+    Raises:
+        UserError: a clip has another label there, or a subject other clips.
+    """
+    known = schemes.scheme(run.request.scheme)
+    listed: dict[str, dict[str, int]] = {}
+    for clip in known.clips:
+        listed.setdefault(clip.subject, {})[clip.key] = known.labels[clip.key]
+    for fold in folds:
+        told = dict(zip(fold.clips, fold.labels.tolist(), strict=True))
+        if listed.get(fold.subject, told) != told:
+            raise UserError(
+                f"the clips or labels of {fold.subject} are not those of {known.name}",
+                where=run.fold_path(fold.name),
+                remedy="delete it and run the same command again: only this fold is trained",
+            )
+
+
 def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) -> tuple[dict[str, Score], dict[str, float]]:
     tables = [predictions(run, folds) for folds in runs.values()]
     first = tables[0]
+    if any(not (np.array_equal(each.clips, first.clips) and np.array_equal(each.truth, first.truth)) for each in tables):
+        raise UserError("the seeds of a run have other clips or labels", where=run.path, remedy=STRANGERS)
     if len(first.clips) != provenance.clips:
         raise UserError(
             f"the folds hold {len(first.clips)} clips, not {provenance.clips}",
             where=run.path,
-            remedy="delete the folds that are not this run's and run the same command again",
+            remedy=STRANGERS,
         )
     classes = len(provenance.classes)
     recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1

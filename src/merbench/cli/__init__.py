@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 import typer
 
 from merbench import __version__
 from merbench.cli import audit, bench, board, data, methods, synth
-from merbench.errors import UserError
+from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
     name="merbench",
@@ -43,22 +46,46 @@ def main() -> None:
     except UserError as error:
         print(f"merbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("merbench: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader has seen enough: merbench leaderboard | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still holds goes nowhere at its end
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001  # whatever was not foreseen: a short report, and a file for whoever mends it
+        if isinstance(error, OSError) and error.errno in MACHINE and error.filename is not None:
+            refused = UserError(
+                f"the system refuses a file: {error.strerror}",
+                where=os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else error.filename,
+                remedy="look at the path, its links, its permissions and the space on its disk",
+            )
+            print(f"merbench: {refused}", file=sys.stderr)
+            sys.exit(2)
         print(f"merbench: {_unforeseen(error)}", file=sys.stderr)
         sys.exit(1)
 
 
+MACHINE = {
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.ENXIO, errno.ESTALE, errno.ENOTDIR),
+}
+"""What is wrong with a path or a disk and never with merbench."""
+
+
 def _unforeseen(error: Exception) -> str:
     """Return what to say about an exception that nobody foresaw, after writing its trace to a file."""
-    trace = "".join(traceback.format_exception(error))
+    trace = "".join(traceback.format_exception(error, limit=-100))  # of a recursion the last hundred levels
+    words, home = " ".join(sys.argv[1:]), str(Path.home())
     report = ""
     with (
         contextlib.suppress(OSError),
-        tempfile.NamedTemporaryFile("w", prefix="merbench-", suffix=".txt", delete=False, encoding="utf-8") as file,
+        tempfile.NamedTemporaryFile("w", prefix="merbench-", suffix=".txt", delete=False, encoding="utf-8", errors="replace") as file,
     ):
-        file.write(f"merbench {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n{trace}")
+        text = f"merbench {__version__}, Python {sys.version}\nmerbench {words}\n\n{trace}"
+        file.write(text.replace(home, "~") if len(home) > 1 else text)
         report = file.name
     return (
-        f"something went wrong that merbench did not foresee: {type(error).__name__}: {str(error)[:300]}\n"
-        f"do: if the words above do not help, report it with this file: {report or 'no file could be written'}"
+        f"something went wrong that merbench did not foresee: {visible(told(error)[:300])}\n"
+        + f"where: merbench {visible(words)[:200]}\n"
+        + f"do: if the words above do not help, report it with this file: {report or 'no file could be written (set TMPDIR to a folder)'}"
     )

@@ -42,11 +42,17 @@ def bench(
             help="Where the arrays come from: frames, published-flow or synthetic. Left out: the first that is set up, else synthetic."
         ),
     ] = None,
+    save_weights: Annotated[
+        bool,
+        typer.Option(
+            "--save-weights", help="Keep each fold's weights. Those of a method that remembers its training clips (svm_flow) hold them."
+        ),
+    ] = False,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
-        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs)
+        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs, save_weights)
     raise typer.Exit(code)
 
 
@@ -60,6 +66,7 @@ def _bench(
     workers: str,
     source: str | None,
     runs: Path,
+    save_weights: bool,
 ) -> int:
     """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
@@ -82,6 +89,7 @@ def _bench(
                 worker_count=settled.workers,
                 root=runs,
                 watch=watch,
+                save_weights=save_weights,
             )
             for each in settled.on
         ]
@@ -138,6 +146,13 @@ def _run(planned: Plan) -> int:
         row = row_of(planned.run)
         if row.readings:
             show_row(row, planned.run.path)
+        finished = planned.run.finished() if planned.save_weights else set()
+        without = [name for name in planned.names if name in finished and not planned.run.weights_path(name).is_file()]
+        if without:
+            screen.print(
+                f"{len(without)} folds were finished before without weights, {without[0]} first: delete their fold files to train them again",
+                markup=False,
+            )
     if not failed:
         return 0
     if done < len(planned.names) - len(failed):

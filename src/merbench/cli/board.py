@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,7 +34,9 @@ def leaderboard(
             unreadable.append(error)
     for fault in unreadable:
         typer.echo(f"left out: {fault}", err=True)
-    if not rows and not unreadable:
+    if unreadable and not rows:
+        raise typer.Exit(2)
+    if not rows:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     if format is None and out is None:
         _show(rows)
@@ -43,6 +46,8 @@ def leaderboard(
         typer.echo(text, nl=False)
         return
     try:
+        if out.is_fifo():
+            raise OSError(errno.EINVAL, "it is a pipe, and nobody may be reading; leave --out away")
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(

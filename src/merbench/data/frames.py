@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from merbench import guard
+from merbench.data import pictures
 from merbench.errors import UserError
 from merbench.sample import Clip
 
@@ -21,7 +22,9 @@ TOLD = 12
 """So many clips are named in one message."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
-NUMBER = re.compile(r"(\d+)$")
+NUMBER = re.compile(r"([0-9]+)$")
+DIGITS = 12
+"""Of a frame's number; the longest known has eight."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,17 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
     wrong: list[UserError] = []
     for clip in clips:
         try:
-            found.append(find(clip))
+            one = find(clip)
+            for path in one.files:
+                try:
+                    guard.within(where, path)
+                except ValueError as error:
+                    raise UserError(
+                        f"a frame of {clip.key} is not in the database's folder: {error}",
+                        where=path,
+                        remedy="put the frames themselves there; the database's folder as a whole may be a link",
+                    ) from error
+            found.append(one)
         except UserError as error:
             wrong.append(error)
     refuse(wrong, len(wrong) + len(found), where)
@@ -173,6 +186,8 @@ def numbered(folder: Path) -> dict[int, Path]:
         if digits is None:
             continue
         number = int(digits[1])
+        if len(digits[1]) > DIGITS:
+            raise UserError(f"the number of a frame has {len(digits[1])} digits: {path.name}", where=folder, remedy="take this file out")
         if number in found:
             raise UserError(
                 f"two frames have the number {number}: {found[number].name} and {path.name}", where=folder, remedy="take one of them out"
@@ -189,25 +204,17 @@ def read(path: Path) -> NDArray[np.uint8]:
     """Return a frame as (H, W, 3) uint8, red first; a grey one has three equal channels.
 
     Raises:
-        UserError: it is not there, cut off, or no 8-bit image.
+        UserError: it is not there, cut off, too large, or no 8-bit image.
     """
     import cv2  # here, so that a machine without OpenCV trains from the prepared store
 
-    image = None
-    with contextlib.suppress(OSError, cv2.error):
-        if path.is_file() and _whole(raw := path.read_bytes()):
-            image = cv2.imdecode(np.frombuffer(raw, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is None or image.dtype != np.uint8:
-        raise UserError("a frame cannot be read", where=path, remedy="fetch it again: the file is cut off or no 8-bit image")
+    try:
+        image = pictures.read(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image.dtype != np.uint8:
+            raise ValueError(f"its pixels are {image.dtype}, not of 8 bits")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"a frame cannot be read: {reason}", where=path, remedy="fetch it again: the file is cut off or no 8-bit image"
+        ) from error
     return np.ascontiguousarray(image[:, :, ::-1])  # OpenCV reads blue first
-
-
-def _whole(raw: bytes) -> bool:
-    """Return whether a file ends as its format ends: OpenCV 4 fills what is missing of a cut JPEG or BMP with grey and says nothing."""
-    if raw[:2] == b"\xff\xd8":
-        return raw.rfind(b"\xff\xd9") > raw.rfind(b"\xff\xda")  # it ends after its last scan begins; a thumbnail ends before that
-    if raw[:2] == b"BM":
-        return len(raw) >= max(14, int.from_bytes(raw[2:6], "little"))
-    if raw[:4] == b"\x89PNG":
-        return b"IEND" in raw[-64:]
-    return False

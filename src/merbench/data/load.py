@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from merbench import guard, settings
 from merbench.config import Data
 from merbench.data import manifest, schemes, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
-from merbench.data.sources import casme2, casme3, published_flow, samm, smic
+from merbench.data.sources import casme2, published_flow, samm, smic
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.registry import nearest
@@ -31,8 +32,8 @@ READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
 }
 """How each database's frames are found."""
 
-PLACES = (*READERS, casme3.NAME, published_flow.NAME, SYNTHETIC)
-"""What ``merbench data set`` knows."""
+PLACES = settings.PLACES
+"""What ``merbench data set`` knows: every reader, published flow, rendered databases."""
 
 
 def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
@@ -110,7 +111,7 @@ def place(source: str, database: str) -> Path | None:
     """
     if source == FRAMES:
         return data_path(database)
-    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if rendered_size(database) else None
+    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if source == SYNTHETIC and rendered_size(database) else None
 
 
 def marked(folder: Path) -> bool:
@@ -206,7 +207,7 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
     clips = scheme.select((database,))
     if source == FRAMES:
         return prepare(source, scheme, real(database, path, clips), root=root, watch=watch, workers=workers)
-    truths = [path.parent / "truth" / f"{clip.key}.npz" for clip in clips]
+    truths = [_truth(path.parent, clip) for clip in clips]
     lost = [truth for truth in truths if not truth.is_file()]
     if lost:
         raise UserError(
@@ -215,6 +216,20 @@ def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch
             remedy=f"merbench synth {path.parent} --size {'mini' if scheme.name == schemes.FIRST_LOOK else 'full'}, or another --scheme",
         )
     return prepare(source, scheme, READERS[database](path, clips), truths=truths, root=root, watch=watch, workers=workers)
+
+
+def _truth(root: Path, clip: Clip) -> Path:
+    """Return the renderer's record of a clip.
+
+    Raises:
+        UserError: a link leads out of the rendered databases.
+    """
+    try:
+        return guard.inside(root, "truth", *clip.subject.split("/"), f"{clip.name}.npz")
+    except ValueError as error:
+        raise UserError(
+            f"the record of {clip.key} lies elsewhere: {error}", where=root / "truth", remedy="render again: merbench synth"
+        ) from error
 
 
 def _nothing_set_up(source: str, on: str, stored: list[Path]) -> UserError:

@@ -8,11 +8,12 @@ database is rendered, ``truth`` (2, 56, 56) float16, the true displacement in pi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from merbench import guard
 from merbench.data import faces, flow, frames
 from merbench.errors import UserError
 
@@ -28,6 +30,9 @@ SEQUENCE_SIZE = 112
 
 TRUTH_STEP = 4
 """Pixels of the aligned face from one known displacement to the next; the rendered fields are smooth."""
+
+LARGEST = 2**27
+"""Bytes of a clip's arrays or of the renderer's record, packed and unpacked; they have one or two million."""
 
 NO_FACE = "no-face"
 """The one array of a clip in which no face was found."""
@@ -130,7 +135,7 @@ def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32]) -> NDArray[np.
         UserError: the renderer's record cannot be read, or is of other frames than those that are compared.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as record:  # numpy leaves a damaged file open
+        with _archive(path) as record:
             told = tuple(int(number) for number in record["frames"][:2])
             if piece.numbers and told != piece.numbers:
                 raise UserError(
@@ -139,10 +144,32 @@ def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32]) -> NDArray[np.
                     remedy="put the rendered sheet back: where it is missing, merbench synth writes it again",
                 )
             return on_the_aligned_face(record["displacement"], record["skin"], record["origin"], float(record["step"]), matrix)
-    except (OSError, EOFError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"the record of a rendered clip cannot be read: {error}", where=path, remedy="delete it, then render again: merbench synth"
         ) from error
+
+
+UNREADABLE = (
+    *(OSError, EOFError, LookupError, ValueError, TypeError, OverflowError, NotImplementedError, MemoryError, SyntaxError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, AttributeError),
+)
+"""What numpy raises on an archive with bytes lost or changed."""
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Open an archive of arrays whose unpacked size was looked at before anything is unpacked.
+
+    Raises:
+        ValueError: it is larger than a clip's can be.
+    """
+    content = io.BytesIO(guard.read(path, LARGEST))
+    if sum(part.file_size for part in zipfile.ZipFile(content).infolist()) > LARGEST:
+        raise ValueError(f"unpacked it has more than {LARGEST:,} bytes")
+    content.seek(0)
+    with np.load(content, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def on_the_aligned_face(
@@ -178,9 +205,9 @@ def on_the_aligned_face(
 def stored(piece: Piece) -> Arrays:
     """Read a finished clip."""
     try:
-        with piece.target.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with _archive(piece.target) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"the finished part of {piece.clip} cannot be read: {error}", where=piece.target, remedy="delete this file; it is made again"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from merbench.data import manifest
 from merbench.errors import UserError
 from merbench.registry import nearest
 from merbench.sample import Clip
+
+COUNT = re.compile("[0-9]{1,6}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Scheme:
 def megc3() -> Scheme:
     """Return the three classes of MEGC2019: CASME II negative is disgust and repression only; 'others' are dropped."""
     listed = manifest.megc2019()
-    classes = ("negative", "positive", "surprise")
+    classes = manifest.CLASSES
     labels = {clip.key: classes.index(name) for clip, name in listed}
     return Scheme("megc3", classes, tuple(clip for clip, _ in listed), labels, "MEGC2019 organisers, combined_3class_gt.csv")
 
@@ -91,6 +94,12 @@ def check_counts(made: Scheme) -> None:
     subjects = Counter(subject.split("/")[0] for subject in {clip.subject for clip in made.clips})
     wrong = []
     for row in rows:
+        if not all(COUNT.fullmatch(row[column]) for column in ("clips", "subjects")):
+            raise UserError(
+                f"scheme {made.name} pins {row['clips'][:20]} clips and {row['subjects'][:20]} subjects, which are no numbers",
+                where=f"data_manifests/schemes.csv, {row['database']} {row['class']}",
+                remedy=manifest.RESTORE,
+            )
         found = clips.pop((row["database"], row["class"]), 0)
         if found != int(row["clips"]):
             wrong.append(f"{row['database']} {row['class']}: {found} clips, not {row['clips']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,15 +14,27 @@ from typing import TypeVar
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
+from merbench import guard
 from merbench.errors import UserError
 from merbench.sample import Clip
 
 Key = TypeVar("Key", str, tuple[str, str])
 DAMAGED = (
-    *(OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, NotImplementedError),
+    *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, NotImplementedError, RuntimeError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, InvalidFileException),
 )
 """What openpyxl raises on a workbook with bytes lost or changed."""
+
+LARGEST, ROWS, CELLS = 2**26, 100_000, 2_000_000
+"""Bytes of a workbook, packed and unpacked; rows and cells of all its sheets. The longest owner's sheet has 4,206 rows."""
+
+COLUMNS = 200
+"""Of a sheet that are read; no owner's has more than 20."""
+
+PROTECTED = b"\xd0\xcf\x11\xe0"
+"""How an .xls begins, and an .xlsx with a password."""
+
+FRAME_NUMBER = re.compile(r"[0-9]{1,12}(\.0*)?")
 
 Row = dict[str, str]
 """Cells by column as the owner names it, stripped; and ``row``, the number in the sheet, for messages."""
@@ -37,18 +51,53 @@ def table(path: Path, columns: Sequence[str]) -> list[Row]:
         UserError: it is no workbook, has no such header, or lacks a column.
     """
     try:
-        book = load_workbook(path, read_only=True, data_only=True)
-        sheets = [[tuple(_text(cell) for cell in cells) for cells in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
-        book.close()
+        content = guard.read(path, LARGEST)
+        if content.startswith(PROTECTED):
+            raise UserError(
+                "an annotation sheet is protected by a password, or an old .xls",
+                where=path,
+                remedy="open it, save it as .xlsx without a password",
+            )
+        sheets = _sheets(content)
     except DAMAGED as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(
-            f"an annotation sheet cannot be read: {error}", where=path, remedy="fetch it again: it is cut off or no .xlsx"
+            f"an annotation sheet cannot be read: {reason}", where=path, remedy="fetch it again: it is cut off or no .xlsx"
         ) from error
     for cells in sheets:
         for number, header in enumerate(cells):
             if any(_plain(cell) == "subject" for cell in header):
                 return _rows(path, columns, header, cells[number + 1 :], first=number + 2)
     raise UserError("an annotation sheet has no header row: no cell says 'Subject'", where=path, remedy="is this the owner's sheet?")
+
+
+def _sheets(content: bytes) -> list[list[tuple[str, ...]]]:
+    """Return the cells of every sheet.
+
+    Raises:
+        ValueError: the workbook is larger than any owner's, or its parts define words of their own; and `DAMAGED`.
+    """
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    if sum(part.file_size for part in archive.infolist()) > LARGEST:
+        raise ValueError(f"unpacked it has more than {LARGEST:,} bytes")
+    for part in archive.namelist():
+        if part.endswith((".xml", ".rels")) and b"<!" in archive.read(part).replace(b"\0", b"").replace(b"<!--", b"").replace(
+            b"<![CDATA[", b""
+        ):
+            raise ValueError(f"its part {part} has a DOCTYPE, which no workbook has")
+    book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+    sheets, cells = [], 0
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # what a sheet says of its size is not believed
+        rows: list[tuple[str, ...]] = []
+        for row in sheet.iter_rows(values_only=True, max_row=ROWS + 1, max_col=COLUMNS):
+            rows.append(tuple(_text(cell) for cell in row))
+            cells += len(row)
+            if len(rows) > ROWS or cells > CELLS:
+                raise ValueError(f"sheet '{sheet.title}' has more than {ROWS:,} rows or {CELLS:,} cells")
+        sheets.append(rows)
+    book.close()
+    return sheets
 
 
 def only(root: Path, pattern: str) -> Path:
@@ -59,7 +108,12 @@ def only(root: Path, pattern: str) -> Path:
     """
     found = sorted(path for depth in ("", "*/") for path in root.glob(depth + pattern) if not path.name.startswith(("~", ".")))
     if len(found) == 1:
-        return found[0]
+        try:
+            return guard.within(root, found[0])
+        except ValueError as error:
+            raise UserError(
+                f"the annotation sheet is not in the database's folder: {error}", where=found[0], remedy="put the sheet itself there"
+            ) from error
     if not found:
         raise UserError(f"the annotation sheet {pattern} is missing", where=root, remedy="put the owner's sheet into the database's folder")
     raise UserError(
@@ -125,17 +179,17 @@ def number(row: Row, column: str, path: Path) -> int:
     Raises:
         UserError: it is none; the row is named.
     """
-    try:
-        value = float(row[column])
-        if value != int(value) or value < 0:
-            raise ValueError
-        return int(value)
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"'{row[column]}' in column {column} is no frame number",
-            where=f"{path}, row {row['row']}",
-            remedy="correct the cell after the database's own notes",
-        ) from error
+    if FRAME_NUMBER.fullmatch(row[column]):
+        return int(row[column].partition(".")[0])
+    raise UserError(
+        f"{_quoted(row[column])} in column {column} is no frame number",
+        where=f"{path}, row {row['row']}",
+        remedy="correct the cell after the database's own notes",
+    )
+
+
+def _quoted(cell: str) -> str:
+    return f"'{cell[:80]}'" if cell else "an empty cell (or a formula that was never computed)"
 
 
 def _rows(path: Path, columns: Sequence[str], header: tuple[str, ...], cells: list[tuple[str, ...]], first: int) -> list[Row]:
@@ -145,8 +199,16 @@ def _rows(path: Path, columns: Sequence[str], header: tuple[str, ...], cells: li
         there = ", ".join(cell for cell in header if cell)
         raise UserError(
             f"an annotation sheet lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has {there}",
-            where=path,
+            where=f"{path}, row {first - 1}",
             remedy="use the owner's own sheet, or give the column its name back",
+        )
+    heads = [_plain(cell) for cell in header]
+    twice = [column for column in columns if heads.count(_plain(column)) > 1]
+    if twice:
+        raise UserError(
+            f"the column{'s' if len(twice) > 1 else ''} {', '.join(twice)} stand{'' if len(twice) > 1 else 's'} in an annotation sheet twice",
+            where=f"{path}, row {first - 1}",
+            remedy="use the owner's own sheet, or take the column out that is not the owner's",
         )
     found = []
     for offset, row in enumerate(cells):
@@ -160,7 +222,7 @@ def _rows(path: Path, columns: Sequence[str], header: tuple[str, ...], cells: li
 def _text(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else " ".join(str(cell).split())
 
 
 def _plain(cell: str) -> str:

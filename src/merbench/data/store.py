@@ -11,16 +11,30 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from merbench.data.prepared import Prepared, join
+from merbench import guard
+from merbench.data.prepared import Prepared, Units, join
 from merbench.errors import UserError
 from merbench.sample import Clip
 
 ROOT = Path("prepared")
+LARGEST = 2**26
+"""Bytes of an index."""
+
+INDEX: dict[str, Any] = {
+    **dict.fromkeys(("on", "source", "scheme", "inputs", "annotations", "fingerprint"), str),
+    "clips": list[dict[str, Any]],
+    "classes": list[str],
+    "labels": list[int],
+    "units": Units,
+    "arrays": list[str],
+    "touched": dict[str, list[int]],
+}
 
 
 def folder(root: Path, source: str, on: str, scheme: str, fingerprint: str) -> Path:
@@ -181,23 +195,28 @@ def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:
 def made_of(root: Path, source: str, on: str, scheme: str, inputs: str) -> Path | None:
     """Return the finished set that was made from these inputs; None where there is none."""
     for path in find(root, source, scheme, on):
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads((path / "index.json").read_text(encoding="utf-8")).get("inputs") == inputs:
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):  # a damaged set is made anew
+            if json.loads(guard.read(path / "index.json", LARGEST)).get("inputs") == inputs:
                 return path
     return None
 
 
 def _load(path: Path) -> Prepared:
     try:
-        index: dict[str, Any] = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        index: dict[str, Any] = guard.checked(json.loads(guard.read(path / "index.json", LARGEST)), INDEX)
+        if {len(index["clips"]), len(index["labels"])} != {len(index["clips"])} or not all(
+            0 <= i < len(index["classes"]) for i in index["labels"]
+        ):
+            raise ValueError("its labels are not those of its clips")
+        arrays = {name: _mapped(path, name) for name in index["arrays"]}
         prepared = Prepared(
             on=index["on"],
             source=index["source"],
             scheme=index["scheme"],
-            clips=tuple(Clip(**{**clip, "flags": tuple(clip["flags"])}) for clip in index["clips"]),
+            clips=tuple(_clip(clip) for clip in index["clips"]),
             classes=tuple(index["classes"]),
             labels=np.array(index["labels"], dtype=np.int64),
-            arrays={name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in index["arrays"]},
+            arrays=arrays,
             units=index["units"],
         )
         lengths = {len(prepared.clips), len(prepared.labels), *(len(array) for array in prepared.arrays.values())}
@@ -205,8 +224,35 @@ def _load(path: Path) -> Prepared:
             raise ValueError(f"clips, labels and arrays have unlike lengths {sorted(lengths)}")
         untouched = index.get("touched") == _touched(path, prepared.arrays) and index.get("annotations") == prepared.annotations
         return dataclasses.replace(prepared, known=index["fingerprint"]) if untouched else prepared
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, RecursionError, SyntaxError) as error:
         raise UserError(f"prepared data cannot be read: {error}", where=path, remedy="delete this folder; it is made again") from error
+
+
+def _clip(told: object) -> Clip:
+    """Return a clip of the index, whose names can be those of folders.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    told = guard.checked(told, get_type_hints(Clip))
+    database, _, subject = told["subject"].partition("/")
+    if guard.plain(told["database"]) != database:
+        raise ValueError(f"subject '{told['subject'][:60]}' is not of {database[:60]}")
+    guard.plain(subject)
+    guard.plain(told["name"])
+    return Clip(**{**told, "flags": tuple(told["flags"])})
+
+
+def _mapped(path: Path, name: str) -> NDArray[Any]:
+    """Map an array that lies in a set's folder. What it says of its size is as large as its file, or numpy refuses.
+
+    Raises:
+        ValueError: its name or a link leads elsewhere; and what numpy raises on what is no array.
+    """
+    array = np.load(guard.inside(path, f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+    if type(array) is not np.memmap or array.dtype.kind not in "fiub" or not array.ndim:
+        raise ValueError(f"{name}.npy is no array of numbers")
+    return array
 
 
 def _touched(path: Path, names: Sequence[str] | dict[str, Any]) -> dict[str, list[int]]:

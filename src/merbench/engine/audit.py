@@ -169,7 +169,7 @@ def _trained(planned: Plan, asked: Sequence[tuple[int, Change]], kept: Kept, wat
 def _watched(planned: Plan) -> tuple[Path, ...]:
     """Return the folders that nothing but the data module has any business in: data, prepared data, clip lists, other runs."""
     places = [path for name in load.PLACES if (path := data_path(name)) is not None]
-    stores = [folder.parents[1] for folder in planned.prepared]
+    stores = [folder.parents[1] for folder in (*planned.prepared, *([planned.macro] if planned.macro else []))]
     return (*places, *stores, Path(load.SYNTHETIC), shipped("data_manifests"), planned.run.path.parents[3])
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,7 +13,7 @@ import torch
 from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from numpy.typing import NDArray
 
-from merbench import streams
+from merbench import streams, weights
 from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule, held_out_clips, references, steps_per_epoch, to_device, training_clips
@@ -206,26 +204,7 @@ def _module(
 
 def weights_digest(method: Method) -> str:
     """Return the SHA-256 of everything a method has learnt, by name."""
-    return digest_of(method.state_dict())
-
-
-def digest_of(state: Mapping[Any, Any]) -> str:
-    """Return the SHA-256 of named tensors and plain values, nested as they may be, whatever device they are on."""
-    whole = hashlib.sha256()
-
-    def add(name: str, value: Any) -> None:
-        if isinstance(value, torch.Tensor):
-            array = np.ascontiguousarray(value.detach().cpu().numpy())
-            whole.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
-        elif isinstance(value, dict):
-            for inner in sorted(value):
-                add(f"{name}.{inner}", value[inner])
-        else:
-            whole.update(f"{name} {value!r}".encode())
-
-    for name, value in state.items():
-        add(name, value)
-    return whole.hexdigest()
+    return weights.digest(method.state_dict())
 
 
 def _measures(method: Method, held_out: Batch, known: Batch | None, fold: Fold, device: torch.device) -> dict[str, list[float]]:

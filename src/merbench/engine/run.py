@@ -20,7 +20,7 @@ from merbench.engine import fold, workers
 from merbench.engine.pretraining import check_sizes
 from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
-from merbench.foldfile import fold_name, remove_unfinished, write_fold
+from merbench.foldfile import fold_name, remove_unfinished, write
 from merbench.method import METHODS, Method
 from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
@@ -48,6 +48,7 @@ class Plan:
     devices: tuple[str, ...]
     provenance: Provenance
     macro: Path | None = None
+    save_weights: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -78,6 +79,7 @@ def plan(
     worker_count: int | None,
     root: Path,
     watch: Watch = silent,
+    save_weights: bool = False,
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
@@ -87,6 +89,7 @@ def plan(
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
         watch: told how far the preparation of the data is.
+        save_weights: keep each fold's weights beside its file; no part of the request.
 
     Raises:
         UserError: anything in the request or the data is wrong.
@@ -130,7 +133,9 @@ def plan(
         environment=environment(ENGINE, devices[0].split(":")[0]),
         commit=commit(),
     )
-    return Plan(request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance, macro)
+    return Plan(
+        request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance, macro, save_weights
+    )
 
 
 def _macro(
@@ -155,7 +160,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
     Raises:
         UserError: another process is at this run, its folds are of another environment, or the folder cannot be written.
     """
-    if not planned.missing:
+    if not planned.missing and planned.run.whole():
         return  # nothing to write: a finished run is read on a read-only disk too
     run, job = planned.run, _job(planned)
     lock = FileLock(run.path / ".lock", timeout=0)
@@ -171,6 +176,7 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
         run.create(planned.request, planned.provenance)
         with run.writing():
             remove_unfinished(run.path, run.path / "folds")
+        run.described()  # whatever is wrong there is told before anything is trained for it
         run.check_environment(planned.provenance.environment)
         yield from _work(planned, job)
     finally:
@@ -178,7 +184,15 @@ def execute(planned: Plan) -> Generator[workers.Event, None, None]:
 
 
 def _job(planned: Plan) -> workers.Job:
-    return workers.Job(planned.request, planned.method, planned.source, planned.prepared, planned.provenance.environment, planned.macro)
+    return workers.Job(
+        planned.request,
+        planned.method,
+        planned.source,
+        planned.prepared,
+        planned.provenance.environment,
+        planned.macro,
+        planned.save_weights,
+    )
 
 
 def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, None]:
@@ -207,7 +221,10 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
     """Write what an event leaves; return whether a fold has failed for good."""
     run, name = planned.run, planned.name(event.task)
     if isinstance(event, workers.Finished):
-        write_fold(run.fold_path(name), event.result)
+        if event.weights is not None:  # before the fold's file, which says that the fold is finished
+            run.weights_path(name).parent.mkdir(exist_ok=True)
+            write(run.weights_path(name), event.weights)
+        run.keep(event.result, kept)
         (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
         kept.costs[name] = asdict(event.cost)
     if not isinstance(event, workers.Failed) or event.again:

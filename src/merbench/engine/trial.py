@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from merbench.data.datamodule import check_served, held_out_clips, serve, single
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
-from merbench.errors import UserError
+from merbench.errors import UserError, told
 from merbench.method import ClosedForm, Method
 from merbench.sample import Fold
 
@@ -29,6 +30,7 @@ def tried(request: Request, prepared: Prepared, asked: str) -> Method:
     Raises:
         UserError: it cannot be built with these arguments, its stages do not fit what it asks for, or it cannot read these clips.
     """
+    _check_size(request, len(prepared.classes), _told(request))
     with _telling(request, asked):
         trial = fold.build(request, len(prepared.classes))
         check_stages(trial, request.method)
@@ -84,10 +86,31 @@ def _telling(request: Request, asked: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         place = methods.line_of(error, Path(asked)) if methods.is_file(asked) else request.method
         raise UserError(
-            f"{request.method} cannot be built and used with these arguments: {type(error).__name__}: {str(error)[:300]}",
+            f"{request.method} cannot be built and used with these arguments: {told(error)[:300]}",
             where=f"{place}, {_told(request) or 'no arguments'}",
             remedy=f"see merbench methods {asked}; a method of your own: correct it there",
         ) from error
+
+
+def _check_size(request: Request, classes: int, where: str) -> None:
+    """Refuse a network that this machine's memory cannot hold, found without giving it any: torch's meta device has shapes only.
+
+    Raises:
+        UserError: weights, gradients and the optimiser's two moments are together larger than the memory.
+    """
+    try:
+        with torch.device("meta"):
+            shapes = fold.build(request, classes)
+    except (Exception, SystemExit):  # noqa: BLE001  # what cannot be built there is built, or refused, as it always was
+        return
+    needed = 4 * sum(parameter.numel() * parameter.element_size() for parameter in shapes.parameters())
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise UserError(
+            f"{request.method} would need {needed / 2**30:,.0f} GiB for its weights and their training; this machine has {there / 2**30:,.0f}",
+            where=where,
+            remedy="give smaller widths or sizes",
+        )
 
 
 def check_changes(request: Request, trial: Method) -> None:

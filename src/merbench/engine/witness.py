@@ -25,6 +25,7 @@ from merbench.engine import fold, pretraining
 from merbench.engine.isolation import isolated, one_thread
 from merbench.method import Method, Stage
 from merbench.sample import Fold
+from merbench.weights import digest
 
 Change = Literal["nothing", "again", "garbage", "another subject", "last epoch only", "permuted labels"]
 """What is other than in the run itself."""
@@ -104,7 +105,7 @@ def witnessed(case: Case) -> Trained:
 
     def seal(stage: Stage, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         weights[stage.name] = fold.weights_digest(method)
-        optimiser[stage.name] = fold.digest_of({str(index): each.state_dict() for index, each in enumerate(optimizers)})
+        optimiser[stage.name] = digest({str(index): each.state_dict() for index, each in enumerate(optimizers)})
 
     manifest.megc2019.cache_clear()  # who reads the clip list while training opens it anew, and is seen
     device = torch.device(case.device)

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from merbench.config import Request
+from merbench.errors import told
 from merbench.foldfile import FoldResult
 from merbench.processes import context, deaf, end_with_parent, lifeline, starting
 from merbench.results import Cost
@@ -46,11 +47,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a task left."""
+    """What a task left; ``weights`` is the content of their file, where they are asked for."""
 
     task: Task
     result: FoldResult
     cost: Cost
+    weights: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Job:
     prepared: tuple[Path, ...]
     environment: Mapping[str, str]
     macro: Path | None = None
+    save_weights: bool = False
 
 
 @dataclass(eq=False)
@@ -219,7 +222,7 @@ def _ready(job: Job, device_name: str) -> Train:
     """Load what all folds share, and return what trains one."""
     import torch
 
-    from merbench import methods
+    from merbench import methods, weights
     from merbench.data import protocol, store
     from merbench.data.datamodule import serve
     from merbench.engine import fold, pretraining
@@ -234,10 +237,10 @@ def _ready(job: Job, device_name: str) -> Train:
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
 
     def train(task: Task, tick: Callable[[float], None]) -> Finished:
-        result, cost, _ = fold.train(
+        result, cost, trained = fold.train(
             job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known, macro=macro
         )
-        return Finished(task, result, cost)
+        return Finished(task, result, cost, weights.packed(trained) if job.save_weights else None)
 
     return train
 
@@ -265,7 +268,7 @@ def _answer(pipe: Connection, train: Train) -> None:
         try:
             event = train(task, tick)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a fault of the method or its training: this fold has failed, the others go on
-            event = Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc(), _worth_another_try(error))
+            event = Failed(task, told(error), traceback.format_exc(), _worth_another_try(error))
         _send(pipe, event)
         gc.collect()  # a Trainer and its module hold each other: without this, folds pile up
 

@@ -11,11 +11,16 @@ import types
 from dataclasses import dataclass
 from pathlib import Path
 
-from merbench.errors import UserError
+from merbench import guard
+from merbench.errors import UserError, told
 from merbench.registry import nearest
 
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])))
 """All methods that come with merbench, known without importing any, so that a misspelt one is answered at once."""
+
+
+LARGEST = 2**22
+"""Bytes of a method's own file."""
 
 
 def is_file(method: str) -> bool:
@@ -79,7 +84,7 @@ def load(method: str, source: bytes | None = None) -> Loaded:
         return Loaded(method)
     if source is None:
         check(method)
-        source = Path(method).read_bytes()
+        source = _text(Path(method))
     from merbench.method import METHODS
 
     path, name = Path(method), Path(method).stem
@@ -95,7 +100,7 @@ def load(method: str, source: bytes | None = None) -> Loaded:
     except (Exception, SystemExit) as error:
         _forget(module_name, set(METHODS) - before)
         raise UserError(
-            f"the method's file cannot be imported: {type(error).__name__}: {error}",
+            f"the method's file cannot be imported: {told(error)[:300]}",
             where=line_of(error, path),
             remedy="correct the file; docs/add-a-method.md has an example",
         ) from error
@@ -107,6 +112,21 @@ def load(method: str, source: bytes | None = None) -> Loaded:
             remedy=f'put @METHODS.add("{name}") above its class: a method is called as its file',
         )
     return Loaded(name, source)
+
+
+def _text(path: Path) -> bytes:
+    """Return the text of a method's file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return guard.read(path, LARGEST)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"the method's file cannot be read: {reason}", where=path.absolute(), remedy="name the file of your method"
+        ) from error
 
 
 def line_of(error: BaseException, path: Path) -> str:

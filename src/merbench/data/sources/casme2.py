@@ -6,6 +6,7 @@ unique within a subject only. Yan et al., PLOS ONE 9(1), 2014.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from merbench.sample import Clip
 
 NAME = "casme2"
 TREES = ("CASME2_RAW_selected", "CASME2-RAW")
+SUBJECT = re.compile("[0-9]{1,4}")
 COLUMNS = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
 
 
@@ -26,7 +28,7 @@ def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
     """
     folders = tree(root, TREES, "sub[0-9][0-9]")
     sheet = sheets.only(root, "CASME2*.xlsx")
-    known = [row for row in sheets.table(sheet, COLUMNS) if row["Subject"].isdecimal()]
+    known = [row for row in sheets.table(sheet, COLUMNS) if SUBJECT.fullmatch(row["Subject"])]
     rows = sheets.keyed(known, lambda row: (f"sub{int(row['Subject']):02d}", row["Filename"]), sheet)
 
     def find(clip: Clip) -> Footage:

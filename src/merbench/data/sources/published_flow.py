@@ -10,7 +10,6 @@ nor scale can be had back: the unit is ``relative``, v / 255, and mirroring is r
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,12 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from merbench import guard
+from merbench.data import pictures
 from merbench.data.schemes import Scheme
-from merbench.errors import UserError
+from merbench.errors import UserError, visible
 from merbench.sample import Clip
 
 NAME = "published-flow"
 SIZE = 28
+
+TOLD = 40
+"""So many images are named in one message."""
 
 
 def read(root: Path, scheme: Scheme, databases: tuple[str, ...]) -> NDArray[np.uint8]:
@@ -73,17 +77,22 @@ def locate(root: Path, scheme: Scheme) -> dict[str, Path]:
     for path in files:
         clip = spelled.get(path.stem.strip().lower())
         if clip is None:
-            complaints.append(f"unknown: {path.relative_to(root)}")
+            complaints.append(f"unknown: {_told(path, root)}")
             continue
-        places[clip.key].append(path)
+        try:
+            places[clip.key].append(guard.within(root, path))
+        except ValueError:
+            complaints.append(f"elsewhere: {_told(path, root)} is a link that leads out of the folder")
         if tests:
             complaints += _misplaced(path, root, clip, scheme)
     for key, paths in places.items():
         if len(paths) > 1:
-            complaints.append(f"doubled: {key} stands in {' and '.join(str(path.relative_to(root)) for path in paths)}")
+            complaints.append(f"doubled: {key} stands in {' and '.join(_told(path, root) for path in paths)}")
     if complaints:
+        more = len(complaints) - TOLD
+        listed = [*complaints[:TOLD], f"and {more} more"] if more > 0 else complaints
         raise UserError(
-            f"{len(complaints)} flow images do not fit the clip list of {scheme.name}:\n  " + "\n  ".join(complaints),
+            f"{len(complaints)} flow images do not fit the clip list of {scheme.name}:\n  " + "\n  ".join(listed),
             where=root,
             remedy="take these files out of the folder, or correct their names; the clips are listed in data_manifests/megc2019.csv",
         )
@@ -94,14 +103,18 @@ def _images(root: Path, pattern: str) -> list[Path]:
     return sorted(path for path in root.glob(pattern) if path.suffix.lower() == ".png" and not path.name.startswith("."))
 
 
+def _told(path: Path, root: Path) -> str:
+    return visible(str(path.relative_to(root)), keep="")
+
+
 def _misplaced(path: Path, root: Path, clip: Clip, scheme: Scheme) -> list[str]:
     """Compare a test image's folders with its clip: its label, and whose test folder it is in."""
     label, subject = path.parent.name, path.parents[2].name
     wrong = []
     if label != str(scheme.labels[clip.key]):
-        wrong.append(f"mislabelled: {path.relative_to(root)} is in class folder {label}, not {scheme.labels[clip.key]}")
+        wrong.append(f"mislabelled: {_told(path, root)} is in class folder {label}, not {scheme.labels[clip.key]}")
     if subject.lower() not in _subject_spellings(clip):
-        wrong.append(f"misplaced: {path.relative_to(root)} is in the test folder of another subject")
+        wrong.append(f"misplaced: {_told(path, root)} is in the test folder of another subject")
     return wrong
 
 
@@ -149,13 +162,11 @@ def _image(path: Path) -> NDArray[np.uint8]:
     """Read one image as (3, 28, 28): u, v, strain."""
     import cv2  # here, so that a machine without OpenCV trains from the prepared store
 
-    image = None
-    with contextlib.suppress(OSError, cv2.error):
-        if path.is_file():  # neither a folder nor a pipe
-            raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-            image = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if raw.size else None
-    if image is None:
-        raise UserError("an image cannot be read", where=path, remedy="fetch it again: the file is cut off or no PNG")
+    try:
+        image = pictures.read(path, cv2.IMREAD_UNCHANGED, (pictures.PNG,))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"an image cannot be read: {reason}", where=path, remedy="fetch it again: the file is cut off or no PNG") from error
     if image.dtype != np.uint8 or image.shape != (SIZE, SIZE, 3):
         shape = " x ".join(str(n) for n in image.shape)
         raise UserError(

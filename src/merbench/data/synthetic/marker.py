@@ -6,13 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from merbench import guard
 from merbench.errors import UserError
 
 NAME = "synthetic.json"
 ROOTS = {"smic": "smic", "casme2": "casme2", "samm": "samm", "casme3": "casme3", "macro": "casme3"}
 """The folder of each part, in which its marker lies."""
+LARGEST = 2**20
+"""Bytes of a mark."""
+
+FACTS: dict[str, Any] = {
+    "size": Literal["mini", "full"],
+    **dict.fromkeys(("seed", "renderer", "clips"), int),
+    **dict.fromkeys(("all_frames", "finished"), bool),
+    "parts": dict[str, dict[str, Any]],
+}
+
 RENDERER = 1
 """Version of script, renderer and layouts together; raised when the same seed gives other files."""
 
@@ -40,15 +51,11 @@ def read(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / NAME
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("size", "seed", "renderer", "all_frames", "clips", "finished"):
-            about[name]
-        if not isinstance(about["parts"], dict):
-            raise TypeError("its parts are no table")
-        return dict(about)
+        about = json.loads(guard.read(path, LARGEST))
+        return guard.checked({name: about[name] for name in FACTS}, FACTS)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"the mark of a rendered database cannot be read: {error}",
             where=path,
