@@ -44,7 +44,7 @@ CONTENTS: dict[str, tuple[bytes, str]] = {
 }
 ONLY_SETTINGS: dict[str, tuple[str, str, str]] = {
     "an unknown name": ("dta:\n  smic: /a\n", "no name 'dta'", "did you mean 'data'?"),
-    "an unknown place": ("data:\n  casme: /a\n", "no name 'casme'", "did you mean 'casme2'?"),
+    "an unknown place": ("data:\n  casme22: /a\n", "no name 'casme22'", "did you mean 'casme2'?"),
     "a number for a folder": ("data:\n  smic: 3\n", "does not give a folder", "correct or delete"),
     "a truth for a folder": ("data:\n  smic: yes\n", "does not give a folder", "correct or delete"),
     "a folder with NUL": ('data:\n  smic: "a\\0b"\n', "does not give a folder", "correct or delete"),
