@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +24,8 @@ def prepared_anew(
 ) -> tuple[list[str], int]:
     """Prepare a database anew with one subject's files replaced by another's, and compare everybody else's clips with what is prepared.
 
-    The replaced copy is made of links where the disk allows, beside the prepared data, and removed afterwards.
+    The replaced copy is made of links where the disk allows, beside the prepared data, and removed afterwards, by the next preparation where
+    this one is killed. Nothing is written through a link: preparation opens what is delivered for reading only.
 
     Args:
         source, scheme: of the run.
@@ -50,17 +50,16 @@ def prepared_anew(
     for index, key in enumerate(own):
         other = files[donor[index % len(donor)]]
         swap.update({path: other[place % len(other)] for place, path in enumerate(files[key])})
-    store.ROOT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".audit-", dir=store.ROOT) as made:
-        copy = Path(made) / folder.name
+    with store.unfinished(store.ROOT / source) as made:
+        copy = made / folder.name
         mirror(folder, copy, swap)
         place = copy
         if source == load.SYNTHETIC:
-            mirror(folder.parent / "truth" / database, Path(made) / "truth" / database, {})
-            place = Path(made)
+            mirror(folder.parent / "truth" / database, made / "truth" / database, {})
+            place = made
         name = database if source == load.FRAMES else source
         with _lies(name, place):
-            again = store.load(*load.ready(Data(database, source), scheme, root=Path(made) / "prepared", watch=watch, workers=workers))
+            again = store.load(*load.ready(Data(database, source), scheme, root=made / "prepared", watch=watch, workers=workers))
             return _unlike(_part(prepared, database), again, subject)
 
 

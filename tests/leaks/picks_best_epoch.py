@@ -16,7 +16,7 @@ from merbench.sample import Fold
 CARD = Card("A linear layer over flow, with a leak", 2026, "none", "reconstruction", "reconstruction", ("all of it",))
 
 
-@METHODS.add("picks_epoch_on_test")
+@METHODS.add("picks_best_epoch")
 class Leak(Method):
     card = CARD
     inputs = Inputs(flow=Flow(28))
