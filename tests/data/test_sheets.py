@@ -225,7 +225,7 @@ def test_no_sheet_two_sheets_a_sheet_without_header_and_no_workbook(rendered: Re
     rewritten(sheet, lambda rows: rows.pop(0))
     assert "no cell says 'Subject'" in refusal(rendered, casme2).what
     sheet.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old .xls")
-    assert "cannot be read" in refusal(rendered, casme2).what
+    assert "an old .xls" in refusal(rendered, casme2).what
     sheet.unlink()
     assert "CASME2*.xlsx is missing" in refusal(rendered, casme2).what
 
@@ -238,7 +238,7 @@ def row_number(rows: list[list[Cell]], name: str) -> int:
     ("column", "cell", "told"),
     [
         ("ApexFrame", "/", "'/' in column ApexFrame is no frame number"),
-        ("OnsetFrame", None, "'' in column OnsetFrame is no frame number"),
+        ("OnsetFrame", None, "in column OnsetFrame is no frame number"),
         ("OnsetFrame", 99999, "not in order"),
         ("OffsetFrame", 1, "not in order"),
         ("Filename", "EP99_99", "clip sub06 EP02_31 has no row"),

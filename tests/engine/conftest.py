@@ -45,7 +45,7 @@ class FeelsFirst(Method):
         return (Stage("macro", epochs=self.epochs, batch=self.batch, outputs=self.feel, on="macro"), Stage("train"))
 '''
 PEOPLE = [f"s{number:02d}" for number in range(1, 6)]
-WITHOUT = "smic/s05"
+WITHOUT = "smic/s95"
 """Nobody of the macro clips."""
 
 
@@ -67,7 +67,7 @@ def judged() -> Prepared:
 @pytest.fixture(scope="module")
 def felt() -> Prepared:
     """Macro clips of four of them, and of another person, under the name of a set that persons.csv knows: 2, 3, 4, 5 and 3 clips."""
-    people = [*PEOPLE[:4], "s09"]
+    people = [*PEOPLE[:4], "s99"]
     clips = [
         Clip("smic-vis", f"smic-vis/{person}", f"m{index}")
         for person, count in zip(people, (2, 3, 4, 5, 3), strict=True)

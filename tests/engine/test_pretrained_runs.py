@@ -51,12 +51,12 @@ def test_a_run_tells_what_it_was_pre_trained_on_and_obeys_persons(stored: Path, 
     for path in stored.iterdir():
         path.unlink()
     stored.rmdir()
-    store.save(garbage(felt, "smic/s02"), Path("prepared/macro"))
+    store.save(garbage(felt, "smic/s92"), Path("prepared/macro"))
     assert cli(*words, "--workers", "1", "--runs", "again").code == 0
     again = {path.stem: path for path in Path("again").rglob("*.parquet")}
     assert {path.parents[1].name for path in first.values()}.isdisjoint(path.parents[1].name for path in again.values()), "another key"
-    same = {name for name, path in first.items() if path.read_bytes() == again[name].read_bytes()}
-    assert same == {"smic--s02--s0"}
+    same = {name for name, path in first.items() if read_fold(path).weights == read_fold(again[name]).weights}
+    assert same == {"smic--s92--s0"}
     assert all(read_fold(path).weights for path in again.values())
 
 
@@ -97,13 +97,13 @@ def test_without_macro_clips_nothing_is_planned(stored: Path, file: Path) -> Non
 
 
 def test_macro_clips_of_one_person_alone_are_refused(stored: Path, file: Path, felt: Prepared) -> None:
-    own = of("smic/s04", felt)
+    own = of("smic/s94", felt)
     alone = dataclasses.replace(
         felt, clips=tuple(felt.clips[i] for i in own), labels=felt.labels[own], arrays={"flow": felt.arrays["flow"][own]}
     )
     stored.rename(stored.parents[2] / "elsewhere")
     store.save(alone, Path("prepared/macro"))
-    with pytest.raises(UserError, match="all macro clips are of smic/s04"):
+    with pytest.raises(UserError, match="all macro clips are of smic/s94"):
         planned(file, "method.batch=9")
 
 
