@@ -44,7 +44,7 @@ class FeelsFirst(Method):
     def stages(self):
         return (Stage("macro", epochs=self.epochs, batch=self.batch, outputs=self.feel, on="macro"), Stage("train"))
 '''
-PEOPLE = [f"s{number:02d}" for number in range(1, 6)]
+PEOPLE = [f"s{number:02d}" for number in range(91, 96)]
 WITHOUT = "smic/s95"
 """Nobody of the macro clips."""
 
