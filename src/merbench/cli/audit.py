@@ -14,7 +14,9 @@ from merbench.cli.progress import watching
 from merbench.errors import UserError
 
 if TYPE_CHECKING:
-    from merbench.engine.audit import Finding
+    from merbench.engine.findings import Finding
+
+RUNS = Path("runs")
 
 
 def audit(
@@ -33,10 +35,12 @@ def audit(
     workers: Annotated[str, typer.Option(help="Processes: a number, or auto for one per GPU, else per core.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write what was found there too, as JSON.")] = None,
 ) -> None:
-    """Prove that nothing METHOD learns has seen the held-out subject: 0 where every promise held, 1 where one is broken.
+    """Prove that nothing METHOD learns has seen the held-out subject: exit code 1 where a promise is broken.
 
     The held-out subject's frames, flow, landmarks and labels are replaced, and the fold is trained again: not a bit may change.
     """
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UserError("the report cannot be written there", where=out.absolute(), remedy="name a file in a folder that is there: --out")
     settled = asked.settle(method, on, scheme, source, workers)
     if len(settled.on) > 1:
         raise UserError("an audit looks at one set of data", where=f"--on {on}", remedy="name one, or join databases with '+'")
@@ -46,6 +50,7 @@ def audit(
     from merbench.engine import run
 
     with watching({auditing.TRAININGS: "trainings"}) as watch:
+        imported = auditing.imports(method, RUNS)
         planned = run.plan(
             method,
             settled.on[0],
@@ -55,7 +60,7 @@ def audit(
             overrides=overrides or [],
             seeds=1,
             worker_count=settled.workers,
-            root=Path("runs"),
+            root=RUNS,
             watch=watch,
         )
         prepared = store.load(*planned.prepared)
@@ -63,21 +68,21 @@ def audit(
         permuted = auditing.chosen(prepared, planned.folds, folds, auditing.PERMUTED)
         if len(permuted) < auditing.PERMUTED:  # too few to tell luck from a leak
             permuted = auditing.chosen(prepared, planned.folds, "", auditing.PERMUTED)
-        findings = list(auditing.audit(planned, looked_at, permuted, anew=preparation, watch=watch))
+        findings = list(auditing.audit(planned, looked_at, permuted, imported=imported, anew=preparation, watch=watch))
     data = f"{planned.request.data.on}, {planned.request.data.source}, {planned.request.scheme}, {planned.request.preset}"
     _show(f"{planned.request.name} on {data}", findings)
     broken = [finding for finding in findings if finding.verdict == "broken"]
     if out is not None:
         about = {"method": planned.request.name, "data": data, "key": planned.provenance.request_key, "commit": planned.provenance.commit}
         _write(out, {**about, "environment": planned.provenance.environment, "findings": [asdict(finding) for finding in findings]})
-    raise typer.Exit(1 if broken else 0)
+    raise typer.Exit(1 if broken or findings[0].verdict == "not told" else 0)  # what cannot be trained has proved nothing
 
 
 def _show(title: str, findings: list[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from merbench.engine.audit import PROMISES
+    from merbench.engine.findings import PROMISES
 
     console = Console(highlight=False)
     if not console.is_terminal:

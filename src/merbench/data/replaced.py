@@ -29,7 +29,7 @@ def replaced(prepared: Prepared, fold: Fold, by: By, seed: int = 0) -> Prepared:
     """
     rng, test = np.random.default_rng([seed, fold.test[0]]), np.array(fold.test)
     labels = prepared.labels.copy()
-    from_where = np.resize(donor(prepared, fold), len(test))
+    from_where = np.resize(donor(prepared, fold), len(test)) if by == "another subject" else test
     if by == "garbage":
         labels[test] = (labels[test] + rng.integers(1, len(prepared.classes), len(test))) % len(prepared.classes)
     else:

@@ -65,13 +65,13 @@ def prepared_anew(
 
 def mirror(folder: Path, target: Path, swap: Mapping[Path, Path]) -> None:
     """Make a folder again, of links to its files, some of them replaced by others."""
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, followlinks=True):
         below = target / Path(parent).relative_to(folder)
         below.mkdir(parents=True, exist_ok=True)
         for name in names:
             path = Path(parent) / name
             try:
-                os.link(swap.get(path, path), below / name)
+                os.link(swap.get(path, path).resolve(), below / name)
             except OSError:  # another disk, or one without links
                 shutil.copy2(swap.get(path, path), below / name)
 
@@ -124,21 +124,30 @@ def _part(prepared: Prepared, database: str) -> Prepared:
 
 
 def _unlike(before: Prepared, after: Prepared, subject: str) -> tuple[list[str], int]:
-    unlike, compared = [], 0
+    """Return what is not the same of everybody but a subject, and how many clips were compared.
+
+    Raises:
+        UserError: the subject's own arrays did not change: nothing was proved.
+    """
+    unlike, compared, noticed = [], 0, False
     positions = {clip.key: index for index, clip in enumerate(after.clips)}
     for index, clip in enumerate(before.clips):
-        if clip.subject == subject:
-            continue
-        compared += 1
-        other = positions.get(clip.key)
-        if other is None:
+        if clip.key not in positions:
             unlike.append(f"{clip.key}: gone")
             continue
-        if clip != after.clips[other] or before.labels[index] != after.labels[other]:
-            unlike.append(f"{clip.key}: its annotations")
-        unlike += [
-            f"{clip.key}: {name}"
+        other = positions[clip.key]
+        changed = [
+            name
             for name, array in before.arrays.items()
             if not np.array_equal(array[index], after.arrays[name][other], equal_nan=array.dtype.kind == "f")
         ]
+        if clip.subject == subject:
+            noticed = noticed or bool(changed)
+            continue
+        compared += 1
+        if clip != after.clips[other] or before.labels[index] != after.labels[other]:
+            changed.append("its annotations")
+        unlike += [f"{clip.key}: {name}" for name in changed]
+    if not noticed:
+        raise UserError("the subject's files were replaced, and nothing was prepared otherwise")
     return unlike, compared

@@ -41,11 +41,13 @@ class Kept:
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
             known = json.loads(self.path(fold, change).read_text(encoding="utf-8"))
             arrays = {name: np.array(values, dtype=np.float32) for name, values in known.items() if name in ARRAYS}
-            return Trained(**{**known, **arrays, "opened": tuple(known["opened"])})
+            return Trained(**{**known, **arrays, "opened": tuple(known["opened"]), "served": tuple(known["served"])})
         return None
 
     def put(self, fold: int, change: Change, trained: Trained) -> None:
-        """Keep a training; where the disk refuses, it is only not kept."""
+        """Keep a training that was finished; where the disk refuses, it is only not kept."""
+        if trained.failed:
+            return  # what failed may pass
         known = {field.name: getattr(trained, field.name) for field in dataclasses.fields(trained)}
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +58,7 @@ class Kept:
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another audit's trainings are there
             self.folder.parent.rmdir()
+            self.folder.parent.parent.rmdir()
 
 
-ARRAYS = ("together", "alone", "strangers", "renumbered")
+ARRAYS = ("together", "alone", "strangers", "renumbered", "probed")

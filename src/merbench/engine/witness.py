@@ -23,12 +23,14 @@ from merbench.data.datamodule import held_out_clips, serve, to_device
 from merbench.data.prepared import Prepared
 from merbench.engine import fold, pretraining
 from merbench.engine.isolation import isolated, one_thread
+from merbench.errors import told
 from merbench.method import Method, Stage
 from merbench.sample import Fold
 from merbench.weights import digest
 
-Change = Literal["nothing", "again", "garbage", "another subject", "last epoch only", "permuted labels"]
-"""What is other than in the run itself."""
+Change = Literal["nothing", "again", "garbage", "another subject", "last epoch only", "permuted labels", "served"]
+"""What is other than in the run itself: ``again`` trains another fold before in the same process; ``served`` trains nothing, it looks at what a
+clip is served as when all others are garbage."""
 
 STRANGERS = 8
 """So many training clips stand beside the held-out ones when a prediction is made in company."""
@@ -68,9 +70,12 @@ class Trained:
         together: (n, classes) probabilities of the held-out clips at the last epoch, as a run keeps them.
         alone: the same, each clip by itself.
         strangers: the same, beside clips of the training subjects.
+        probed: probabilities of the true held-out clips, whatever stood in their place while training.
+        served: names of what is served otherwise of a clip when all others, and its label, are garbage.
         renumbered: the same, with the clip numbers of others; a method that reads nothing of a clip guesses by its number, and may.
         opened: files of data that were opened while it was trained, as far as Python opened them.
         failed: why it could not be finished; empty where it was.
+        lonely: why it cannot judge clips in other company, where it cannot.
     """
 
     weights: dict[str, str] = field(default_factory=dict)
@@ -80,27 +85,39 @@ class Trained:
     alone: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     strangers: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     renumbered: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    probed: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    served: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     failed: str = ""
+    lonely: str = ""
 
 
 def witnessed(case: Case) -> Trained:
     """Train one fold with its change and return what it left; a fault of the training is part of it."""
-    with watching(case.watched) as opened:
+    opened: list[str] = []
+    try:
+        return _witnessed(case, opened)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, the audit goes on and tells it
+        return Trained(failed=told(error)[:200], opened=tuple(dict.fromkeys(opened)))
+
+
+def _witnessed(case: Case, opened: list[str]) -> Trained:
+    with watching(case.watched, opened):
         methods.load(case.method, case.source)
-    prepared = store.load(*case.prepared)
-    folds = protocol.loso(prepared.clips)
+    true = store.load(*case.prepared)
+    folds, request = protocol.loso(true.clips), case.request
     held_out = folds[case.fold]
-    request = case.request
-    if case.change in ("garbage", "another subject"):
-        prepared = replaced.replaced(prepared, held_out, case.change)
-    elif case.change == "last epoch only":
-        request = replace(request, training=replace(request.training, record="last"))
-    inputs = fold.build(request, len(prepared.classes)).inputs
+    inputs = fold.build(request, len(true.classes)).inputs
+    if case.change == "served":
+        return Trained(served=_served(true, held_out, inputs))
+    prepared = replaced.replaced(true, held_out, case.change) if case.change in ("garbage", "another subject") else true
     everything = serve(prepared, inputs)
+    probe = everything if prepared is true else serve(true, inputs)
+    if case.change == "last epoch only":
+        request = replace(request, training=replace(request.training, record="last"))
+    elif case.change == "permuted labels":
+        everything = {**everything, "label": permuted(everything["label"], held_out)}
     macro = pretraining.served(_macro(case, held_out), inputs, folds) if case.macro else None
-    if case.change == "permuted labels":
-        everything["label"] = permuted(everything["label"], held_out)
     weights, optimiser = {}, {}
 
     def seal(stage: Stage, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
@@ -109,12 +126,18 @@ def witnessed(case: Case) -> Trained:
 
     manifest.megc2019.cache_clear()  # who reads the clip list while training opens it anew, and is seen
     device = torch.device(case.device)
-    try:
-        with watching(case.watched) as more:
-            result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal, macro=macro)
+    with watching(case.watched, opened):
+        if case.change == "again":  # what passes from one fold to the next would be in the other's training
+            before = folds[(case.fold + 1) % len(folds)]
+            fold.train(request, prepared, everything, before, folds, 0, device, {}, macro=macro)
+        result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal, macro=macro)
+        with one_thread(), isolated(streams.key_of("held-out")):
+            probed = method.probabilities(to_device(held_out_clips(probe, held_out), device)).cpu().numpy()
+        lonely, (alone, strangers, renumbered) = "", (probed, probed, probed)
+        try:
             alone, strangers, renumbered = _company(method, everything, held_out, device)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, the audit goes on and tells it
-        return Trained(failed=f"{type(error).__name__}: {str(error)[:200]}", opened=tuple(dict.fromkeys(opened)))
+        except Exception as error:  # noqa: BLE001  # judging a clip by itself is what many a method has never been asked for
+            lonely = told(error)[:200]
     return Trained(
         weights or {"fit": result.weights},
         optimiser,
@@ -123,7 +146,22 @@ def witnessed(case: Case) -> Trained:
         alone,
         strangers,
         renumbered,
-        tuple(dict.fromkeys([*opened, *more])),
+        probed,
+        lonely=lonely,
+        opened=tuple(dict.fromkeys(opened)),
+    )
+
+
+def _served(true: Prepared, held_out: Fold, inputs: Inputs) -> tuple[str, ...]:
+    """Return what is served otherwise of a held-out clip when every other clip, and its own label, is garbage."""
+    clip = held_out.test[0]
+    others = tuple(index for index in range(len(true.clips)) if index != clip)
+    changed = replaced.replaced(true, Fold(held_out.subject, (clip,), others), "garbage")
+    labels = changed.labels.copy()
+    labels[clip] = (labels[clip] + 1) % len(true.classes)
+    before, after = serve(true, inputs), serve(replace(changed, labels=labels), inputs)
+    return tuple(
+        sorted(name for name in before if name != "label" and not torch.equal(before[name][clip], after[name][clip]))  # type: ignore[literal-required]
     )
 
 
@@ -147,7 +185,7 @@ def permuted(labels: torch.Tensor, held_out: Fold) -> torch.Tensor:
 
 
 def _company(method: Method, everything: Batch, held_out: Fold, device: torch.device) -> Iterator[NDArray[np.float32]]:
-    """Yield the held-out probabilities of each clip by itself, of all beside clips of the training subjects, and of all under others' numbers."""
+    """Yield the held-out probabilities: each clip by itself, all beside clips of the training subjects, and all under others' numbers."""
     own = to_device(held_out_clips(everything, held_out), device)
     beside = held_out.train[:: max(1, len(held_out.train) // STRANGERS)][:STRANGERS]
     mixed = to_device(held_out_clips(everything, Fold(held_out.subject, held_out.train, (*beside, *held_out.test))), device)
@@ -167,13 +205,19 @@ _seen: list[tuple[tuple[str, ...], list[str]]] = []
 
 
 @contextlib.contextmanager
-def watching(folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Note every file or folder below these that Python opens or lists. What a library opens by itself, in C, is not seen."""
+def watching(folders: Sequence[Path], opened: list[str]) -> Iterator[None]:
+    """Note every file or folder below these that Python opens or lists, and every process that it starts.
+
+    What a library opens by itself, in C, is not seen.
+
+    Args:
+        folders: of data.
+        opened: what is seen is added to it.
+    """
     _hook()
-    opened: list[str] = []
     _seen.append((tuple(str(folder.resolve()) for folder in folders), opened))
     try:
-        yield opened
+        yield
     finally:
         _seen.pop()
 
@@ -183,10 +227,18 @@ def _hook() -> None:
     sys.addaudithook(_look)
 
 
+STARTS = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.fork", "os.exec")
+PROGRAM = (".py", ".pyc", ".so")
+
+
 def _look(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _seen or event not in ("open", "os.listdir", "os.scandir") or not isinstance(arguments[0], (str, bytes, os.PathLike)):
+    if not _seen:
         return
     folders, opened = _seen[-1]
+    if event in STARTS:
+        opened.append(f"another process ({event})")
+    if event not in ("open", "os.listdir", "os.scandir") or not isinstance(arguments[0], (str, bytes, os.PathLike)):
+        return
     path = os.path.realpath(os.fsdecode(arguments[0]))
-    if any(path == folder or path.startswith(folder + os.sep) for folder in folders):
+    if any(path == folder or path.startswith(folder + os.sep) for folder in folders) and not path.endswith(PROGRAM):
         opened.append(path)

@@ -83,7 +83,7 @@ class SVMFlow(ClosedForm):
         known = self.machine.classes_
         if len(known) == 2:  # scikit-learn gives two classes one column
             values = np.stack([-values, values], axis=1)
-        full = np.full((len(flow), self.classes), values.min() - 1.0)
+        full = np.repeat(values.min(axis=1, keepdims=True) - 1.0, self.classes, axis=1)  # of the clip alone, whoever stands beside it
         full[:, known] = values
         return torch.from_numpy(full).to(flow.device)
 
