@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import random
 import shutil
 import signal
 import socket
@@ -95,51 +94,6 @@ def test_a_second_call_trains_nothing_and_says_the_same(with_flow: Path, cli: Cl
 
 def count() -> int:
     return len(list(Path("runs").rglob("*.parquet")))
-
-
-def killed_run_goes_on(whole: dict[str, bytes], cli: Cli, seed: int) -> None:
-    """SIGKILL at a random moment; then the same command; every byte as if nothing had happened, nothing trained twice."""
-    chance = random.Random(seed)
-    process = start(*QUICK)
-    wanted = chance.randrange(0, 15)
-    until(lambda: count() >= wanted, process)
-    time.sleep(chance.random() * 0.5)
-    workers = children(process.pid)
-    process.kill()
-    process.communicate()
-    end = time.monotonic() + 10
-    while any(alive(pid) for pid in workers) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not [pid for pid in workers if alive(pid)], "workers outlived their parent"
-    finished = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*.parquet")}
-    assert cli(*QUICK).code == 0
-    assert folds(Path()) == whole
-    assert all(path.stat().st_mtime_ns == before for path, before in finished.items()), "a finished fold was trained again"
-
-
-def test_a_killed_run_goes_on_where_it_was(whole: dict[str, bytes], with_flow: Path, cli: Cli) -> None:
-    killed_run_goes_on(whole, cli, seed=time.time_ns())
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("seed", range(20))
-def test_many_killed_runs_go_on(whole: dict[str, bytes], with_flow: Path, cli: Cli, seed: int) -> None:
-    killed_run_goes_on(whole, cli, seed)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_keeps_every_finished_fold(with_flow: Path, number: signal.Signals) -> None:
-    process = start(*QUICK)
-    until(lambda: count() >= 3, process)
-    workers = children(process.pid)
-    begun = time.monotonic()
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 10
-    assert process.returncode == 130
-    assert f"interrupted: {count()} of 16 folds are kept" in said
-    assert "Traceback" not in said
-    assert not [pid for pid in workers if alive(pid)]
 
 
 def test_a_killed_worker_costs_nothing_but_time(whole: dict[str, bytes], with_flow: Path) -> None:

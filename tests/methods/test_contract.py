@@ -33,7 +33,8 @@ def quick(name: str) -> Maker:
 
 
 def test_a_method_is_called_as_its_file() -> None:
-    assert tuple(METHODS) == methods.NAMES
+    shipped = [name for name in METHODS if METHODS[name].__module__.startswith("merbench.methods.")]  # other tests load files of their own
+    assert tuple(shipped) == methods.NAMES
     for name in methods.NAMES:
         assert METHODS[name].__module__ == f"merbench.methods.{name}"
 
