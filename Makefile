@@ -14,7 +14,7 @@ bench: .venv/.ready  ## train and score METHOD by leave-one-subject-out: make be
 	@$(BIN)/merbench bench $(METHOD) $(if $(ON),--on $(ON)) $(if $(PRESET),--preset $(PRESET)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 test: .venv/.ready  ## run the tests
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.ready  ## check format, style, types and the floors of the house
 	@$(BIN)/ruff format --check

@@ -104,7 +104,8 @@ def test_the_displacement_method_holds_every_promise(rendered: Rendered, here: P
     words = ("method.warm_up=1", "training.epochs=1", "--source", "synthetic", "--scheme", "megc3-mini", "--folds", "1")
     code, findings, said = audited(cli, "frl_dgt", *words, "--no-preparation", on="smic+casme2")
     assert code == 0, said
-    assert {finding["verdict"] for finding in findings} == {"held"}, said
+    untold = {finding["promise"] for finding in findings if finding["verdict"] == "not told"}
+    assert untold == {"permuted labels"}, "of eight clips even a perfect score could be luck"
     assert "weights, optimiser and losses of warm-up, recognition, and predictions" in said, said
 
 
