@@ -200,9 +200,9 @@ class Run:
         """Return the names of the folds that are there."""
         return {path.stem for path in self._files()}
 
-    def keep(self, result: FoldResult, provenance: Provenance) -> None:
+    def keep(self, result: FoldResult, request: Request, provenance: Provenance) -> None:
         """Write a fold's file, with the run it belongs to."""
-        write_fold(self.fold_path(result.name), replace(result, run=self.path.name, plan=plan_of(self.request, provenance)))
+        write_fold(self.fold_path(result.name), replace(result, run=self.path.name, plan=plan_of(request, provenance)))
 
     def results(self, names: Iterable[str]) -> list[FoldResult]:
         """Read folds by name.

@@ -224,7 +224,7 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
         if event.weights is not None:  # before the fold's file, which says that the fold is finished
             run.weights_path(name).parent.mkdir(exist_ok=True)
             write(run.weights_path(name), event.weights)
-        run.keep(event.result, kept)
+        run.keep(event.result, planned.request, kept)
         (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
         kept.costs[name] = asdict(event.cost)
     if not isinstance(event, workers.Failed) or event.again:

@@ -6,6 +6,7 @@ Each clip goes the way of a real one (rendered, compressed, decoded, found by dl
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -30,22 +31,27 @@ CLASSES = ("negative", "positive", "surprise")
 
 @dataclass(frozen=True)
 class Judged:
-    """One clip: what dlib found, how far off TV-L1 is, what its action units say, and three views of 28 pixels to classify by."""
+    """One clip: what dlib found, how far off TV-L1 is (None where it was not computed), what its action units say, and views of 28 pixels."""
 
     subject: str
     label: int
     by_units: str | None
     found: bool
-    error: float
+    error: float | None
     views: dict[str, NDArray[np.float32]]
 
 
 def judge(clips: tuple[Scene, ...]) -> list[Judged]:
-    """Judge the clips of one person."""
-    return [_judge(scene) for scene in clips]
+    """Judge the clips of one person; every fourth with TV-L1, which takes longer than all the rest."""
+    return [_judge(scene, with_flow=index % 4 == 0) for index, scene in enumerate(clips)]
 
 
-def _judge(scene: Scene) -> Judged:
+def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
+    """Judge the clips of one person, each with TV-L1."""
+    return [_judge(scene, with_flow=True) for scene in clips]
+
+
+def _judge(scene: Scene, with_flow: bool) -> Judged:
     camera, (actor, performance) = layouts.CAMERAS[scene.part], _cast(scene, 0)
     ending = layouts.file_name(scene, 1)[-4:]
     index = scene.named_apex - scene.onset
@@ -55,32 +61,38 @@ def _judge(scene: Scene) -> Judged:
     points = faces.landmarks(onset)
     matrix = faces.alignment(true.landmarks[0] if points is None else points)
     first, second = faces.aligned(onset, matrix), faces.aligned(apex, matrix)
-    found = flow.tvl1(first, second)
     known = pieces.on_the_aligned_face(true.displacement, true.skin, true.origin, true.step, matrix).astype(np.float32)
-    error = np.sqrt(((found.reshape(2, 56, 4, 56, 4).mean((2, 4)) - known) ** 2).sum(0))
     views = {
-        "flow": np.concatenate([flow.resized_flow(found, 28), flow.resized(flow.strain(found), 28)]),
         "truth": flow.resized_flow(np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known), 28) / 2,
         "onset": flow.resized(first.astype(np.float32).mean(-1)[None], 28),
     }
+    error = None
+    if with_flow:
+        found = flow.tvl1(first, second)
+        error = float(np.nanmedian(np.sqrt(((found.reshape(2, 56, 4, 56, 4).mean((2, 4)) - known) ** 2).sum(0))))
+        views["flow"] = np.concatenate([flow.resized_flow(found, 28), flow.resized(flow.strain(found), 28)])
     return Judged(
         scene.clip.subject,
         CLASSES.index(scene.label),
         class_of(int(unit.lstrip("LR")) for unit in performance.action_units),
         points is not None,
-        float(np.nanmedian(error)),
+        error,
         views,
     )
 
 
-@pytest.fixture(scope="module")
-def judged() -> list[Judged]:
+def all_clips(function: Callable[[tuple[Scene, ...]], list[Judged]]) -> list[Judged]:
     script = sorted(
         (scene for scene in scenes("full", 0) if scene.part in ("smic", "casme2", "samm")), key=lambda scene: scene.clip.subject
     )
     people = [tuple(clips) for _, clips in itertools.groupby(script, key=lambda scene: scene.clip.subject)]
-    found = dict(processes.each(judge, people))
+    found = dict(processes.each(function, people))
     return [clip for index in sorted(found) for clip in found[index]]
+
+
+@pytest.fixture(scope="module")
+def judged() -> list[Judged]:
+    return all_clips(judge)
 
 
 def fold(task: tuple[str, list[Judged], str]) -> list[tuple[int, int]]:
@@ -100,7 +112,7 @@ def _batch(clips: list[Judged], view: str) -> Batch:
 
 def uf1_of(clips: list[Judged], view: str) -> float:
     """Return the pooled UF1 of the support vector machine on one view, every subject held out once."""
-    slim = [Judged(c.subject, c.label, None, True, 0.0, {view: c.views[view]}) for c in clips]
+    slim = [Judged(c.subject, c.label, None, True, None, {view: c.views[view]}) for c in clips]
     tasks = [(subject, slim, view) for subject in sorted({clip.subject for clip in clips})]
     pairs = np.array([pair for _, found in processes.each(fold, tasks) for pair in found])
     return float(scores.uf1(scores.confusion(pairs[:, 0], pairs[:, 1], 3)))
@@ -120,16 +132,21 @@ def test_dlib_finds_the_faces(judged: list[Judged]) -> None:
 
 
 def test_tvl1_is_near_the_truth(judged: list[Judged]) -> None:
-    error = np.median([clip.error for clip in judged])
-    assert error < 0.3, f"the median endpoint error is {error:.2f} pixels of the 224-pixel face"
+    errors = [clip.error for clip in judged if clip.error is not None]
+    assert len(errors) >= 442 / 4
+    assert np.median(errors) < 0.3, f"the median endpoint error is {np.median(errors):.2f} pixels of the 224-pixel face"
 
 
 def test_the_true_motion_tells_the_class(judged: list[Judged]) -> None:
     assert uf1_of(judged, "truth") > 0.95
 
 
-def test_tvl1_flow_tells_the_class_as_well_as_real_flow_does(judged: list[Judged]) -> None:
-    assert 0.60 < uf1_of(judged, "flow") < 0.85
+@pytest.mark.torture
+def test_tvl1_flow_tells_the_class_as_well_as_real_flow_does() -> None:
+    """On every clip, which takes minutes."""
+    clips = all_clips(judge_all)
+    assert np.median([clip.error for clip in clips if clip.error is not None]) < 0.3
+    assert 0.60 < uf1_of(clips, "flow") < 0.85
 
 
 def test_a_face_at_rest_does_not_tell_the_class(judged: list[Judged]) -> None:
