@@ -77,7 +77,7 @@ def make_run(
                 "w",
                 {},
             )
-            run.keep(result, provenance)
+            run.keep(result, run.request, provenance)
             provenance.costs[result.name] = {"seconds": 2.0 + seed, "peak_mib": 100.0 + seed}
     run.save(provenance)
     return run

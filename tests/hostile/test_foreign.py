@@ -108,7 +108,7 @@ def test_labels_are_those_of_the_scheme(
     first = make_run(Path("other"), epochs=2).results(["casme2--s0--s0"])[0]
     plain.unlink()
     for path in (run.path / "folds").iterdir():
-        run.keep(make_run(Path("other"), epochs=2).results([path.stem])[0], about)
+        run.keep(make_run(Path("other"), epochs=2).results([path.stem])[0], run.request, about)
     probabilities = first.probabilities[:, : len(keys)]
     made = dataclasses.replace(
         first,
@@ -117,7 +117,7 @@ def test_labels_are_those_of_the_scheme(
         labels=np.array(labels),
         probabilities=probabilities,
     )
-    run.keep(made, about)
+    run.keep(made, run.request, about)
     refused(cli("leaderboard"), file="casme2--sub02--s0.parquet", place="are not those of megc3", remedy="run the same command again")
 
 
