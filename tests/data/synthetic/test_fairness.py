@@ -63,7 +63,8 @@ def _judge(scene: Scene, with_flow: bool) -> Judged:
     first, second = faces.aligned(onset, matrix), faces.aligned(apex, matrix)
     known = pieces.on_the_aligned_face(true.displacement, true.skin, true.origin, true.step, matrix).astype(np.float32)
     views: dict[str, NDArray[np.float32]] = {
-        "truth": flow.resized_flow(np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known), 28) / 2,
+        "truth": flow.resized_flow(np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known).astype(np.float32), 28)
+        / 2,
         "onset": flow.resized(first.astype(np.float32).mean(-1)[None], 28),
     }
     error = None
