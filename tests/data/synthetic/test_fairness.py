@@ -38,7 +38,6 @@ class Judged:
     by_units: str | None
     found: bool
     error: float | None
-    filled = np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known)
     views: dict[str, NDArray[np.float32]]
 
 
@@ -63,6 +62,7 @@ def _judge(scene: Scene, with_flow: bool) -> Judged:
     matrix = faces.alignment(true.landmarks[0] if points is None else points)
     first, second = faces.aligned(onset, matrix), faces.aligned(apex, matrix)
     known = pieces.on_the_aligned_face(true.displacement, true.skin, true.origin, true.step, matrix).astype(np.float32)
+    filled = np.where(np.isnan(known), np.nanmedian(known, axis=(1, 2), keepdims=True), known)
     views: dict[str, NDArray[np.float32]] = {
         "truth": np.asarray(flow.resized_flow(filled.astype(np.float32), 28) / 2, dtype=np.float32),
         "onset": flow.resized(first.astype(np.float32).mean(-1)[None], 28),
