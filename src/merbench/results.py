@@ -279,8 +279,8 @@ def runs_in(root: Path) -> list[Run]:
 
 def manifests() -> dict[str, str]:
     """Return the SHA-256 of each file of data_manifests."""
-    paths = sorted(shipped("data_manifests").glob("*.csv"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    root = shipped("data_manifests")
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*.csv"))}
 
 
 def commit() -> str:

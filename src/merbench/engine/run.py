@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from merbench import methods, processes
 from merbench.config import Data, Preset, Request, resolve, run_key
-from merbench.data import load, manifest, protocol, schemes, store
+from merbench.data import databases, load, protocol, schemes, store
 from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
@@ -98,7 +98,7 @@ def plan(
     name, constructor = loaded.name, METHODS[loaded.name]
     if scheme not in schemes.SCHEMES:
         raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
-    data = Data(manifest.join(manifest.databases_of(on)), source)
+    data = Data(databases.join(databases.databases_of(on)), source)
     request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)
