@@ -20,6 +20,8 @@ from merbench.errors import UserError
 from merbench.registry import nearest
 
 Preset = Literal["full", "quick"]
+Apex = Literal["middle", "flow", "table"]
+Face = Literal["aligned", "owner"]
 
 LONGEST = 2**20
 """Bytes of a YAML file of ours, with room to spare."""
@@ -41,8 +43,8 @@ class Data:
 
     on: str = "3db"
     source: str = "published-flow"
-    apex: Literal["middle", "flow", "table"] = "middle"
-    face: Literal["aligned", "owner"] = "aligned"
+    apex: Apex = "middle"
+    face: Face = "aligned"
 
     @property
     def changes(self) -> tuple[str, ...]:

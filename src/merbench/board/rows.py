@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import guard, scores
-from merbench.data import manifest, schemes
+from merbench.data import databases, schemes
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
@@ -196,11 +196,9 @@ def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
-    if scheme == schemes.FIRST_LOOK:
+    if schemes.is_mini(scheme):
         marks.append("few subjects")
-    whole = manifest.COMPOSITES["3db"]
-    databases = manifest.databases_of(on)
-    if 1 < len(databases) < len(whole):
+    if 1 < len(databases.databases_of(on)) < len(schemes.databases(scheme)):
         marks.append("partial composite")
     if preset == "quick":
         marks.append("quick")
@@ -257,6 +255,8 @@ def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
     Raises:
         UserError: a clip has another label there, or a subject other clips.
     """
+    if not schemes.is_listed(run.request.scheme):
+        return  # the list is the user's sheet; the clips of each fold are sealed with it
     known = schemes.scheme(run.request.scheme)
     listed: dict[str, dict[str, int]] = {}
     for clip in known.clips:
@@ -299,7 +299,7 @@ def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
     chance = scores.chance(reading, first.truth, first.subjects, classes, len(first.predicted))
     parts = {}
     present = set(first.databases.tolist())
-    for database in (*(name for name in manifest.DATABASES if name in present), *sorted(present - set(manifest.DATABASES))):
+    for database in (*(name for name in databases.known() if name in present), *sorted(present - set(databases.known()))):
         here = first.databases == database
         part = scores.confusion(first.truth[here], taken[:, here], classes)
         parts[database] = (float(scores.uf1(part).mean()), float(scores.uar(part).mean()))

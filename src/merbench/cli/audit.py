@@ -42,7 +42,7 @@ def audit(
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UserError("the report cannot be written there", where=out.absolute(), remedy="name a file in a folder that is there: --out")
     settled = asked.settle(method, on, scheme, source, workers)
-    if len(settled.on) > 1:
+    if len(settled.runs) > 1:
         raise UserError("an audit looks at one set of data", where=f"--on {on}", remedy="name one, or join databases with '+'")
 
     from merbench.data import store
@@ -53,9 +53,9 @@ def audit(
         imported = auditing.imports(method, RUNS)
         planned = run.plan(
             method,
-            settled.on[0],
+            settled.runs[0][0],
             source=settled.source,
-            scheme=settled.scheme,
+            scheme=settled.runs[0][1],
             preset=preset or "quick",
             overrides=overrides or [],
             seeds=1,

@@ -42,6 +42,11 @@ def bench(
             help="Where the arrays come from: frames, published-flow or synthetic. Left out: the first that is set up, else synthetic."
         ),
     ] = None,
+    apex: Annotated[
+        Literal["middle", "flow", "table"],
+        typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
+    ] = "middle",
+    face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
     save_weights: Annotated[
         bool,
         typer.Option(
@@ -52,7 +57,7 @@ def bench(
 ) -> None:
     """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
-        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs, save_weights)
+        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs, save_weights, apex, face)
     raise typer.Exit(code)
 
 
@@ -67,11 +72,13 @@ def _bench(
     source: str | None,
     runs: Path,
     save_weights: bool,
+    apex: Literal["middle", "flow", "table"],
+    face: Literal["aligned", "owner"],
 ) -> int:
     """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
 
-    from merbench.data.schemes import FIRST_LOOK
+    from merbench.data.schemes import is_mini
     from merbench.engine import run
     from merbench.engine import workers as processes
 
@@ -82,16 +89,18 @@ def _bench(
                 method,
                 each,
                 source=settled.source,
-                scheme=settled.scheme,
-                preset=preset or ("quick" if settled.scheme == FIRST_LOOK else "full"),
+                scheme=of,
+                preset=preset or ("quick" if is_mini(of) else "full"),
                 overrides=overrides,
                 seeds=seeds,
                 worker_count=settled.workers,
                 root=runs,
                 watch=watch,
                 save_weights=save_weights,
+                apex=apex,
+                face=face,
             )
-            for each in settled.on
+            for each, of in settled.runs
         ]
     return max([_run(planned) for planned in plans])
 

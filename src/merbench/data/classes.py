@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from merbench.config import shipped
-from merbench.data import manifest, sheets
+from merbench.data import cells, manifest, sheets
 from merbench.data.copies import NONE, Copy, Entry
 from merbench.errors import UserError
 
@@ -94,7 +94,7 @@ def _rules(rows: Sequence[Mapping[str, str]], where: str) -> Rules:
 
 
 def _word(word: str, column: str) -> str:
-    return sheets.word(word) if column == "emotion" else word
+    return cells.word(word) if column == "emotion" else word
 
 
 def preferred(rules: Rules, copies: Sequence[Copy]) -> list[Copy]:

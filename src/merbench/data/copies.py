@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from merbench.data import frames, manifest, sheets
+from merbench.data import cells, frames, manifest, sheets
 from merbench.data.frames import Apex, Footage
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -54,7 +54,7 @@ class Cells:
 
     def word(self, column: str) -> str:
         """Return the emotion or objective class in the spelling of our tables."""
-        return sheets.word(self.emotion) if column == "emotion" else self.objective
+        return cells.word(self.emotion) if column == "emotion" else self.objective
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Database:
         ask: where it is asked for.
         place: the name under which its folder is set; several databases may come in one.
         rank: where it stands in lists.
+        clips, people: how many the owners' sheet, or the folders where there is none, have.
         survey: returns the copy in a folder, once for every sheet that describes it, the most usual first; the second argument asks for the
             owners' crops. Raises UserError where there is none.
     """
@@ -134,29 +135,31 @@ class Database:
     ask: str
     place: str
     rank: int
+    clips: int
+    people: int
     survey: Callable[[Path, bool], tuple[Copy, ...]]
 
 
-def entry(database: str, subject: str, name: str, cells: Cells, folder: Path | None, where: str) -> Entry:
+def entry(database: str, subject: str, name: str, row: Cells, folder: Path | None, where: str) -> Entry:
     """Return a clip as its row describes it, corrected; what is wrong with it is told in the entry, never raised.
 
     Args:
         database, subject, name: of the clip; the subject without its database.
-        cells: of its row.
+        row: what the sheet says.
         folder, where: as in `Entry`.
     """
     clip = Clip(database, f"{database}/{subject}", name)
     known, done = corrections(database).get(clip.key, ()), []
     for correction in known:
-        if _same(getattr(cells, correction.field), correction.found):
-            cells = replace(cells, **{correction.field: "" if correction.value == NONE else correction.value})
+        if _same(getattr(row, correction.field), correction.found):
+            row = replace(row, **{correction.field: "" if correction.value == NONE else correction.value})
             done.append(correction)
     flags = tuple(f"sheet: {each.field} corrected" for each in done)
     described = replace(
-        clip, emotion=cells.emotion or None, units=sheets.units(cells.units), objective=cells.objective or None, flags=flags
+        clip, emotion=row.emotion or None, units=cells.units(row.units), objective=row.objective or None, flags=flags
     )
     try:
-        numbers = {field: sheets.frame(getattr(cells, field)) for field in ("onset", "apex", "offset")}
+        numbers = {field: cells.frame(getattr(row, field)) for field in ("onset", "apex", "offset")}
         return Entry(_settled(described, numbers["onset"], numbers["apex"], numbers["offset"]), folder, where, "", tuple(done))
     except ValueError as error:
         return Entry(described, folder, where, str(error), tuple(done))
@@ -190,9 +193,9 @@ def _settled(clip: Clip, onset: int | None, apex: int | None, offset: int | None
 def _same(cell: str, found: str) -> bool:
     """Return whether a cell says what a correction is for."""
     try:
-        return sheets.frame(cell) == sheets.frame(found)
+        return cells.frame(cell) == cells.frame(found)
     except ValueError:
-        return sheets.word(cell) == sheets.word(found)
+        return cells.word(cell) == cells.word(found)
 
 
 def described(
@@ -223,7 +226,7 @@ def described(
 
 def objective(cell: str) -> str:
     """Return an objective class as a Roman number, I to VII, where it is written with digits too; what is none as it is."""
-    word = sheets.word(cell).removesuffix(".0").upper()
+    word = cells.word(cell).removesuffix(".0").upper()
     return ROMAN[int(word) - 1] if word in {str(number + 1) for number in range(len(ROMAN))} else word
 
 

@@ -75,21 +75,20 @@ def footage(clip: Clip, folder: Path, apex: Apex = "middle") -> Footage:
     assert clip.onset is not None, "a source knows where its clips begin"
     assert clip.offset is not None
     there = numbered(folder)
-    flags = list(clip.flags)
+    flags, begin, end = list(clip.flags), clip.onset, clip.offset
     if not isinstance(apex, str) and clip.key in apex:
         clip = replace(clip, apex=apex[clip.key])
         flags.append("apex: from the user's table")
     elif not isinstance(apex, str) and clip.apex is None:
         raise UserError(f"the table of apexes lacks {clip.key}, which has none", where="--apex table", remedy="add its row")
-    onset = _near(clip, "onset", clip.onset, there, folder, flags)
-    offset = clip.offset
-    if offset > max(there):
-        offset = max(there)
+    onset = _near(clip, "onset", begin, there, folder, flags)
+    offset = min(end, max(there))
+    if offset < end:
         flags.append("offset: beyond the frames, the last one is taken")
     inside = [number for number in there if onset < number <= offset]
     if not inside:
         raise UserError(
-            f"{clip.key} has no frame between onset {onset} and offset {clip.offset} to stand for the apex: the folder has {len(there)}, {_range(there)}",
+            f"{clip.key} has no frame between onset {onset} and offset {end} to stand for the apex: the folder has {len(there)}, {_range(there)}",
             where=folder,
             remedy="fetch this clip again",
         )

@@ -168,9 +168,7 @@ def _prepared_anew(planned: Plan, prepared: Prepared, looked_at: Sequence[int], 
         done.add(database)
         request = planned.request
         try:
-            unlike, clips = prepared_anew(
-                request.data.source, request.scheme, database, fold.subject, prepared, watch, len(planned.devices)
-            )
+            unlike, clips = prepared_anew(request.data, request.scheme, database, fold.subject, prepared, watch, len(planned.devices))
         except (UserError, OSError) as error:
             yield Finding("preparation", fold.subject, "not told", error.what if isinstance(error, UserError) else told(error))
             continue

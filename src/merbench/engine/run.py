@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from merbench import methods, processes
-from merbench.config import Data, Preset, Request, resolve, run_key
+from merbench.config import Apex, Data, Face, Preset, Request, resolve, run_key
 from merbench.data import databases, load, protocol, schemes, store
 from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
@@ -22,7 +22,6 @@ from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, remove_unfinished, write
 from merbench.method import METHODS, Method
-from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
 
@@ -80,11 +79,13 @@ def plan(
     root: Path,
     watch: Watch = silent,
     save_weights: bool = False,
+    apex: Apex = "middle",
+    face: Face = "aligned",
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
     Args:
-        method, on, source, scheme, preset, overrides: the request; the method by name or by its own file.
+        method, on, source, scheme, preset, overrides, apex, face: the request; the method by name or by its own file.
         seeds: how many seed indices, from 0.
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
@@ -96,9 +97,8 @@ def plan(
     """
     loaded = methods.load(method)
     name, constructor = loaded.name, METHODS[loaded.name]
-    if scheme not in schemes.SCHEMES:
-        raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
-    data = Data(databases.join(databases.databases_of(on)), source)
+    schemes.check(scheme)
+    data = Data(databases.join(databases.databases_of(on)), source, apex, face)
     request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from merbench.data import copies, sheets, trees
+from merbench.data import cells, copies, sheets, trees
 from merbench.data.copies import Cells, Copy, Database, Entry
 
 NAME = "casme2"
@@ -55,7 +55,7 @@ def name_of(row: sheets.Row) -> tuple[str, str] | None:
 
 
 def _entry(tree: trees.Tree, subject: str, name: str, row: sheets.Row, sheet: Path, objective: dict[tuple[str, str], str]) -> Entry:
-    cells = Cells(
+    told = Cells(
         row["OnsetFrame"],
         row["ApexFrame"],
         row["OffsetFrame"],
@@ -64,7 +64,7 @@ def _entry(tree: trees.Tree, subject: str, name: str, row: sheets.Row, sheet: Pa
         objective.get((subject, name), copies.objective(row[OBJECTIVE])),
     )
     folder = tree.path / tree.spelled(subject, SUBJECT) / name
-    return copies.entry(NAME, subject, name, cells, folder if folder.is_dir() else None, f"{sheet}, row {row['row']}")
+    return copies.entry(NAME, subject, name, told, folder if folder.is_dir() else None, f"{sheet}, row {row['row']}")
 
 
 def _edition(entries: tuple[Entry, ...]) -> str:
@@ -73,7 +73,7 @@ def _edition(entries: tuple[Entry, ...]) -> str:
         return "updated"
     relabelled = by_name.get(RELABELLED)
     if relabelled is not None:
-        return "2019" if sheets.word(relabelled.clip.emotion or "") == "surprise" else "2014"
+        return "2019" if cells.word(relabelled.clip.emotion or "") == "surprise" else "2014"
     return "2019" if any(entry.clip.objective for entry in entries) else "2014"
 
 
@@ -110,6 +110,8 @@ DATABASES = (
         ask="the Institute of Psychology, Chinese Academy of Sciences: http://fu.psych.ac.cn/CASME/casme2-en.php",
         place=NAME,
         rank=1,
+        clips=255,
+        people=26,
         survey=survey,
     ),
 )

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from merbench.data import copies, sheets, trees
+from merbench.data import cells, copies, sheets, trees
 from merbench.data.copies import Cells, Copy, Database, Entry
 from merbench.data.frames import Footage
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
-from merbench.sample import EMOTIONS
+from merbench.sample import EMOTIONS, Clip
 
 NAME = "casme3"
 MACRO = "casme3-macro"
@@ -89,19 +89,19 @@ def macro(root: Path) -> tuple[Footage, ...]:
     known: list[tuple[Path, Sequence[sheets.Row]]] = []
     for sheet, rows in copies.described(root, (*FRAMES, TYPE), optional=OPTIONAL[:2], usual="CAS(ME)3_part_A_v2.xls"):
         known.append((sheet, [row for row in rows if _is_macro(row)]))
-    sheet, rows = max(known, key=lambda each: len(each[1]))
-    if not rows:
+    sheet, found = max(known, key=lambda each: len(each[1]))
+    if not found:
         raise UserError(
             f"an annotation sheet has no macro-expression in the column {TYPE}", where=sheet, remedy="is this the owner's sheet?"
         )
-    entries = copies.unique(_entry(MACRO, row, sheet, where) for row in rows)
+    entries = copies.unique(_entry(MACRO, row, sheet, where) for row in found)
     copy = Copy(MACRO, root, where.path, False, sheet, "", tuple(_with_emotion(entry) for entry in entries))
     return copies.footage(copy, [entry.clip for entry in copy.entries])
 
 
-def seven(clips: Sequence[copies.Clip]) -> Scheme:
+def seven(clips: Sequence[Clip]) -> Scheme:
     """Return the seven emotions of clips that were read here."""
-    labels = {clip.key: EMOTIONS.index(WORDS[sheets.word(clip.emotion or "")]) for clip in clips}
+    labels = {clip.key: EMOTIONS.index(WORDS[cells.word(clip.emotion or "")]) for clip in clips}
     return Scheme("seven-emotions", EMOTIONS, tuple(clips), labels, "the owners' sheet")
 
 
@@ -113,12 +113,12 @@ def subject_of(text: str) -> str | None:
 
 def _entry(database: str, row: sheets.Row, sheet: Path, where: Footing) -> Entry:
     place = f"{sheet}, row {row['row']}"
-    cells = Cells(row["Onset"], row["Apex"], row["Offset"], row["emotion"], row["AU"], copies.objective(row["Objective class"]))
+    told = Cells(row["Onset"], row["Apex"], row["Offset"], row["emotion"], row["AU"], copies.objective(row["Objective class"]))
     subject, video = subject_of(row["Subject"]), row["Filename"].casefold()
     if subject is None:
-        return replace(copies.entry(database, row["Subject"] or "?", video, cells, None, place), wrong=_no_subject(row))
+        return replace(copies.entry(database, row["Subject"] or "?", video, told, None, place), wrong=_no_subject(row))
     onset = _plain(row["Onset"])
-    found = copies.entry(database, subject, f"{video}_{onset}", cells, where.folder(subject, video, onset), place)
+    found = copies.entry(database, subject, f"{video}_{onset}", told, where.folder(subject, video, onset), place)
     if not any(each.field == "onset" for each in found.corrected) or found.clip.onset is None:
         return found
     right = str(found.clip.onset)  # the key has the onset in it: the corrected one, as in a sheet that was mended by hand
@@ -130,7 +130,7 @@ def _no_subject(row: sheets.Row) -> str:
 
 
 def _with_emotion(entry: Entry) -> Entry:
-    word = sheets.word(entry.clip.emotion or "")
+    word = cells.word(entry.clip.emotion or "")
     if word in WORDS or entry.wrong:
         return entry
     return replace(entry, wrong=f"'{entry.clip.emotion}' is no emotion of CAS(ME)^3: {', '.join(WORDS)}")
@@ -139,7 +139,7 @@ def _with_emotion(entry: Entry) -> Entry:
 def _plain(cell: str) -> str:
     """Return a frame number without what surrounds it; the cell itself where it is none."""
     try:
-        number = sheets.frame(cell)
+        number = cells.frame(cell)
     except ValueError:
         return cell
     return cell if number is None else str(number)
@@ -200,6 +200,8 @@ DATABASES = (
         ask="the Institute of Psychology, Chinese Academy of Sciences: http://casme.psych.ac.cn/casme/e4",
         place=NAME,
         rank=3,
+        clips=860,
+        people=94,
         survey=survey,
     ),
 )

@@ -42,7 +42,7 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
 
 def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
     name = row["Filename"]
-    cells = Cells(
+    told = Cells(
         row["Onset Frame"],
         row["Apex Frame"],
         row["Offset Frame"],
@@ -50,7 +50,7 @@ def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
         row["Action Units"],
         copies.objective(row[OBJECTIVE]),
     )
-    return copies.entry(NAME, name.partition("_")[0], name, cells, there.get(name), f"{sheet}, row {row['row']}")
+    return copies.entry(NAME, name.partition("_")[0], name, told, there.get(name), f"{sheet}, row {row['row']}")
 
 
 def _clips(subject: Path) -> Iterator[Path]:
@@ -67,6 +67,8 @@ DATABASES = (
         ask="Manchester Metropolitan University: https://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
         place=NAME,
         rank=2,
+        clips=159,
+        people=29,
         survey=survey,
     ),
 )

@@ -48,8 +48,8 @@ def _survey_short(camera: str, database: str, root: Path, crop: bool) -> tuple[C
         for folder in _micro(subject):
             name = clip_name(folder.name)
             numbers = frames.numbered(folder)
-            cells = Cells(str(min(numbers)), "", str(max(numbers)), CLASSES[name.split("_")[1]])
-            entries.append(copies.entry(database, name.partition("_")[0], name, cells, folder, str(folder)))
+            told = Cells(str(min(numbers)), "", str(max(numbers)), CLASSES[name.split("_")[1]])
+            entries.append(copies.entry(database, name.partition("_")[0], name, told, folder, str(folder)))
     return (Copy(database, root, tree.path, tree.crop, None, "", copies.unique(entries)),)
 
 
@@ -82,8 +82,8 @@ def clip_name(folder: str) -> str:
 
 def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
     name = clip_name(row["Filename"])
-    cells = Cells(row["OnsetF"], "", row["OffsetF"], row["Emotion"])
-    return copies.entry("smic-e", name.partition("_")[0], name, cells, there.get(name), f"{sheet}, row {row['row']}")
+    told = Cells(row["OnsetF"], "", row["OffsetF"], row["Emotion"])
+    return copies.entry("smic-e", name.partition("_")[0], name, told, there.get(name), f"{sheet}, row {row['row']}")
 
 
 def _renamed(copy: Copy, database: str) -> Copy:
@@ -126,13 +126,13 @@ _LICENCE = "research only, signed by a supervisor; no commercial use, no sharing
 _ASK = "the Center for Machine Vision and Signal Analysis, University of Oulu: https://www.oulu.fi/cmvs/node/41319"
 
 
-def _database(name: str, title: str, about: str, rank: int, survey: Callable[[Path, bool], tuple[Copy, ...]]) -> Database:
-    return Database(name, title, about, _LICENCE, _ASK, "smic", rank, survey)
+def _database(name: str, title: str, about: str, rank: int, counts: tuple[int, int], survey: Callable[[Path, bool], tuple[Copy, ...]]) -> Database:
+    return Database(name, title, about, _LICENCE, _ASK, "smic", rank, *counts, survey)
 
 
 DATABASES = (
-    _database("smic", "SMIC-HS", "164 spontaneous micro-expressions of 16 people at 100 frames a second, 640 x 480", 0, _short("HS", "smic")),
-    _database("smic-vis", "SMIC-VIS", "71 of SMIC's clips, 8 people, by a camera of 25 frames a second", 4, _short("VIS", "smic-vis")),
-    _database("smic-nir", "SMIC-NIR", "the same 71 clips in near infrared, 25 frames a second", 5, _short("NIR", "smic-nir")),
-    _database("smic-e", "SMIC-E-HS", "157 long videos around SMIC's clips, about 6 seconds each, 100 frames a second", 6, survey_long),
+    _database("smic", "SMIC-HS", "164 spontaneous micro-expressions of 16 people at 100 frames a second, 640 x 480", 0, (164, 16), _short("HS", "smic")),
+    _database("smic-vis", "SMIC-VIS", "71 of SMIC's clips, 8 people, by a camera of 25 frames a second", 4, (71, 8), _short("VIS", "smic-vis")),
+    _database("smic-nir", "SMIC-NIR", "the same 71 clips in near infrared, 25 frames a second", 5, (71, 8), _short("NIR", "smic-nir")),
+    _database("smic-e", "SMIC-E-HS", "157 long videos around SMIC's clips, about 6 seconds each, 100 frames a second", 6, (157, 16), survey_long),
 )
