@@ -44,7 +44,9 @@ def bench(
     ] = None,
     apex: Annotated[
         Literal["middle", "flow", "table"],
-        typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
+        typer.Option(
+            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
+        ),
     ] = "middle",
     face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
     save_weights: Annotated[

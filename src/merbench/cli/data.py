@@ -87,7 +87,9 @@ def prepare(
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
     apex: Annotated[
         Literal["middle", "flow", "table"],
-        typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
+        typer.Option(
+            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
+        ),
     ] = "middle",
     face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,7 +25,9 @@ SHOWN = 12
 
 
 def doctor(
-    database: Annotated[str | None, typer.Argument(metavar="[DATABASE]", help="smic, casme2, ...; left out: all that merbench reads.")] = None,
+    database: Annotated[
+        str | None, typer.Argument(metavar="[DATABASE]", help="smic, casme2, ...; left out: all that merbench reads.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="frames or synthetic. Left out: your copy, else a rendered one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was found, every clip named.")] = False,
     sheet: Annotated[
@@ -32,7 +35,9 @@ def doctor(
     ] = None,
     clips: Annotated[int, typer.Option(min=1, max=100, help="So many clips on the contact sheet, of as many people as there are.")] = SHOWN,
     read: Annotated[bool, typer.Option(help="Read every frame that preparation would; with --no-read only names are looked at.")] = True,
-    face: Annotated[Literal["aligned", "owner"], typer.Option(help="As it would be prepared: aligned, or as the owners cropped it.")] = "aligned",
+    face: Annotated[
+        Literal["aligned", "owner"], typer.Option(help="As it would be prepared: aligned, or as the owners cropped it.")
+    ] = "aligned",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Look at a copy of a database clip by clip: exit code 1 where clips are missing or cannot be used."""
@@ -57,7 +62,9 @@ def doctor(
         else:
             reports.append(found)
     if as_json:
-        about = [{"database": each.name, "title": each.title, "about": each.about, "licence": each.licence, "ask": each.ask} for each in absent]
+        about = [
+            {"database": each.name, "title": each.title, "about": each.about, "licence": each.licence, "ask": each.ask} for each in absent
+        ]
         typer.echo(json.dumps({"copies": [{**asdict(each), "well": each.well} for each in reports], "not there": about}, indent=1))
     else:
         for report in reports:
@@ -73,8 +80,8 @@ def doctor(
 
 def _report(database: str, source: str | None, read: bool, face: str, workers: int | None) -> Report | None:
     """Return what is found; None where no copy is set up, or where the folder that is set holds another part of the database."""
+    from merbench.data import databases, load
     from merbench.data import doctor as looking
-    from merbench.data import load
 
     for each in [source] if source else [load.FRAMES, load.SYNTHETIC]:
         folder = load.place(each, database)
@@ -86,7 +93,7 @@ def _report(database: str, source: str | None, read: bool, face: str, workers: i
             with watching() as watch:
                 return looking.examine(database, folder, face=face, read=read, watch=watch, workers=workers)
         except UserError:
-            if database == load.databases.known()[database].place:
+            if database == databases.known()[database].place:
                 raise
     return None
 
@@ -98,7 +105,9 @@ def _show(report: Report) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    table = Table(title=f"{report.title}: {report.folder}".replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=f"{report.title}: {report.folder}".replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     table.add_column("", style="bold", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
@@ -124,7 +133,8 @@ def _show(report: Report) -> None:
     clips("frames not there", report.absent)
     outside = sum(int(each.rsplit(": ", 1)[1]) for each in report.outside)
     line("frames outside the clip", outside, f"in {len(report.outside)} clips; they are not used" if outside else "")
-    line("apex repaired", sum(report.repaired.values()), ", ".join(f"{what} ({count} clips)" for what, count in report.repaired.items()))
+    how = Counter(each.partition(": ")[2] for each in report.repaired)
+    line("apex repaired", len(report.repaired), ", ".join(f"{what} ({count} clips)" for what, count in how.items()))
     clips("corrections", report.corrections)
     clips("folders without a row", report.strays)
     if report.unlike:

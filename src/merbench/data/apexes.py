@@ -45,6 +45,8 @@ def table(path: Path | None) -> dict[str, int]:
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(
-            f"the table of apexes cannot be read: {reason}", where=f"{path}, line {line}", remedy=f"write {','.join(COLUMNS)} and a line a clip"
+            f"the table of apexes cannot be read: {reason}",
+            where=f"{path}, line {line}",
+            remedy=f"write {','.join(COLUMNS)} and a line a clip",
         ) from error
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from merbench.config import shipped
-from merbench.data import cells, manifest, sheets
+from merbench.data import cells, manifest
 from merbench.data.copies import NONE, Copy, Entry
 from merbench.errors import UserError
 

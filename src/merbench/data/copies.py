@@ -155,9 +155,7 @@ def entry(database: str, subject: str, name: str, row: Cells, folder: Path | Non
             row = replace(row, **{correction.field: "" if correction.value == NONE else correction.value})
             done.append(correction)
     flags = tuple(f"sheet: {each.field} corrected" for each in done)
-    described = replace(
-        clip, emotion=row.emotion or None, units=cells.units(row.units), objective=row.objective or None, flags=flags
-    )
+    described = replace(clip, emotion=row.emotion or None, units=cells.units(row.units), objective=row.objective or None, flags=flags)
     try:
         numbers = {field: cells.frame(getattr(row, field)) for field in ("onset", "apex", "offset")}
         return Entry(_settled(described, numbers["onset"], numbers["apex"], numbers["offset"]), folder, where, "", tuple(done))
@@ -282,7 +280,9 @@ def find(copy: Copy, clip: Clip, apex: Apex = "middle") -> Footage:
     found = copy.by_key.get(clip.key)
     if found is None:
         what, where = ("row", copy.sheet) if copy.sheet else ("folder", copy.tree)
-        raise UserError(f"clip {clip.key} has no {what}", where=where, remedy="is the copy complete? every clip of the scheme is in the owners'")
+        raise UserError(
+            f"clip {clip.key} has no {what}", where=where, remedy="is the copy complete? every clip of the scheme is in the owners'"
+        )
     if found.wrong:
         raise UserError(f"{clip.key} cannot be used: {found.wrong}", where=found.where, remedy="correct it after the database's own notes")
     if found.folder is None:

@@ -39,7 +39,7 @@ class Report:
         unreadable: files that cannot be read as frames, and frames of another size than their clip's onset.
         absent: clips of which onset, apex or offset frame is not there and the nearest is taken.
         outside: clips with frames before the onset or after the offset, and how many.
-        repaired: how many clips by what was done about their apex.
+        repaired: clips whose apex is not that of the sheet, with what stands for it and why.
         duplicates: clips with two rows, and clips that show the same frames.
         strays: folders without a row.
         classes: how many clips by emotion.
@@ -65,7 +65,7 @@ class Report:
     unreadable: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
-    repaired: dict[str, int] = field(default_factory=dict)
+    repaired: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
     classes: dict[str, int] = field(default_factory=dict)
@@ -90,7 +90,14 @@ class _Read:
 
 
 def examine(
-    database: str, folder: Path, *, face: str = "aligned", apex: Apex = "middle", read: bool = True, watch: Watch = silent, workers: int | None = None
+    database: str,
+    folder: Path,
+    *,
+    face: str = "aligned",
+    apex: Apex = "middle",
+    read: bool = True,
+    watch: Watch = silent,
+    workers: int | None = None,
 ) -> Report:
     """Look at every clip of a copy.
 
@@ -127,7 +134,7 @@ def examine(
         unreadable=wrong,
         absent=tuple(f"{key}: {told}" for key, each in usable.items() if (told := _absent(each))),
         outside=tuple(f"{key}: {number}" for key, each in usable.items() if (number := _outside(each))),
-        repaired=dict(Counter(flag.removeprefix(REPAIRED) for each in usable.values() for flag in each.clip.flags if flag.startswith(REPAIRED))),
+        repaired=tuple(f"{key}: {told}" for key, each in usable.items() if (told := _repaired(each))),
         duplicates=(*_doubled(copy), *_twins(looked)),
         strays=tuple(_told(path, folder) for path in copy.strays),
         classes=dict(Counter(entry.clip.emotion or "(none)" for entry in copy.entries).most_common()),
@@ -189,6 +196,11 @@ def _absent(footage: Footage) -> str:
     """Return which of a clip's frames are not there."""
     told = [flag for flag in footage.clip.flags if flag.endswith("for a missing one") or flag.startswith("offset: beyond")]
     return ", ".join(told)
+
+
+def _repaired(footage: Footage) -> str:
+    """Return what stands for a clip's apex, and why, where the sheet gives none that can be."""
+    return ", ".join(flag.removeprefix(REPAIRED) for flag in reversed(footage.clip.flags) if flag.startswith(REPAIRED))
 
 
 def _outside(footage: Footage) -> int:

@@ -88,7 +88,7 @@ def footage(clip: Clip, folder: Path, apex: Apex = "middle") -> Footage:
     inside = [number for number in there if onset < number <= offset]
     if not inside:
         raise UserError(
-            f"{clip.key} has no frame between onset {onset} and offset {end} to stand for the apex: the folder has {len(there)}, {_range(there)}",
+            f"{clip.key} has no frame between onset and offset ({onset} to {end}) to stand for the apex: the folder has {len(there)}, {_range(there)}",
             where=folder,
             remedy="fetch this clip again",
         )

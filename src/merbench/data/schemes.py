@@ -254,7 +254,9 @@ def differences(name: str, database: str, copies: Sequence[Copy]) -> list[str]:
 def _other_counts(name: str, database: str, rules: Rules, copy: Copy) -> UserError:
     told = [f"scheme {name} does not come to its pinned counts: {'; '.join(read_off.differences(rules, copy))}"]
     clips = read_off.differing(rules, copy)
-    told.append(f"which clips differ: {listed(clips)}" if clips else "which clips differ cannot be told: merbench may not ship the owners' list")
+    told.append(
+        f"which clips differ: {listed(clips)}" if clips else "which clips differ cannot be told: merbench may not ship the owners' list"
+    )
     others = [
         each
         for each, tables in derived().items()
@@ -264,7 +266,9 @@ def _other_counts(name: str, database: str, rules: Rules, copy: Copy) -> UserErr
     sheet = f"the owners' sheet{f' of {rules.edition}' if rules.edition else ''}"
     instead = f", or use --scheme {others[0]}, whose counts these are" if others else ""
     return UserError(
-        "\n  ".join(told), where=copy.sheet or copy.tree, remedy=f"put {sheet} into the copy{instead} (merbench doctor {database} tells more)"
+        "\n  ".join(told),
+        where=copy.sheet or copy.tree,
+        remedy=f"put {sheet} into the copy{instead} (merbench doctor {database} tells more)",
     )
 
 

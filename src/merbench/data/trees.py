@@ -42,7 +42,9 @@ class Tree:
     def spelled(self, subject: str, pattern: re.Pattern[str]) -> str:
         """Return how a subject's folder is written here: with other zeros, or in other letters; the name itself where there is none."""
         wanted = _bare(subject)
-        return next((path.name for path in sorted(self.path.iterdir()) if pattern.fullmatch(path.name) and _bare(path.name) == wanted), subject)
+        return next(
+            (path.name for path in sorted(self.path.iterdir()) if pattern.fullmatch(path.name) and _bare(path.name) == wanted), subject
+        )
 
 
 def find(root: Path, subject: re.Pattern[str], clips: Callable[[Path], Iterator[Path]], whole: tuple[int, int]) -> tuple[Tree, ...]:
@@ -91,7 +93,9 @@ def chosen(trees: tuple[Tree, ...], root: Path, crop: bool, what: str) -> Tree:
     if fitting:
         return fitting[0]
     if trees:
-        raise UserError("the copy has no frames that its owners cropped", where=root, remedy="leave out --face owner, or add them to the copy")
+        raise UserError(
+            "the copy has no frames that its owners cropped", where=root, remedy="leave out --face owner, or add them to the copy"
+        )
     holds = sorted(path.name for path in root.iterdir())[:5]
     raise UserError(
         f"the folder {'is empty' if not holds else 'holds ' + ', '.join(holds)}: no {what} in it",

@@ -63,17 +63,18 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
         UserError: no frames, crops are asked for, or no sheet that can be read.
     """
     where = _footing(root, "mae", crop)
-    found = []
+    found, mixed = [], set()  # a sheet of all expressions comes after one of micro-expressions alone
     for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, usual="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"):
         entries = copies.unique(_entry(NAME, row, sheet, where) for row in rows if not _is_macro(row))
         if entries:
             names = {f"{entry.clip.subject.split('/')[1]}_{entry.clip.name}".casefold() for entry in entries}
             macro = {_folder_name(row) for row in rows if _is_macro(row)}
+            mixed |= {sheet} if macro else set()
             strays = tuple(path for name, path in where.clips.items() if name not in names | macro and "mae" not in str(path).casefold())
-            found.append(Copy(NAME, root, where.path, False, sheet, f"{len(rows) if not macro else len(entries)} rows", entries, strays))
+            found.append(Copy(NAME, root, where.path, False, sheet, f"{len(entries)} rows", entries, strays))
     if not found:
         raise UserError("no annotation sheet has micro-expressions", where=root, remedy="is this the owners' sheet of part A?")
-    return tuple(sorted(found, key=lambda copy: (len(copy.entries) != USUAL, len(copy.entries), str(copy.sheet))))
+    return tuple(sorted(found, key=lambda copy: (len(copy.entries) != USUAL, len(copy.entries), copy.sheet in mixed, str(copy.sheet))))
 
 
 def macro(root: Path) -> tuple[Footage, ...]:

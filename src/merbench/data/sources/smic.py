@@ -15,7 +15,6 @@ from pathlib import Path
 
 from merbench.data import copies, frames, sheets, trees
 from merbench.data.copies import Cells, Copy, Database, Entry
-from merbench.data.trees import Tree
 from merbench.errors import UserError
 
 SUBJECT = re.compile("s[0-9]{1,2}", re.IGNORECASE)
@@ -61,7 +60,12 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
     """
     found = tuple(tree for tree in trees.find(root, SUBJECT, _directly, WHOLE) if _camera(tree.path, root) == "HS")
     tree = trees.chosen(found, root, crop, "folder s01/s1_ne_01 of SMIC-E-HS")
-    there = {clip_name(path.name): path for subject in sorted(tree.path.iterdir()) if SUBJECT.fullmatch(subject.name) for path in _directly(subject)}
+    there = {
+        clip_name(path.name): path
+        for subject in sorted(tree.path.iterdir())
+        if SUBJECT.fullmatch(subject.name)
+        for path in _directly(subject)
+    }
     surveyed = []
     for sheet, rows in copies.described(root, FRAMES, usual="SMIC-HS-E_annotation.xlsx"):
         entries = copies.unique(_entry(row, sheet, there) for row in rows if CLIP.fullmatch(row["Filename"]))
@@ -71,7 +75,9 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
         surveyed.append(Copy("smic-e", root, tree.path, tree.crop, sheet, "", entries, strays))
     if not surveyed:
         raise UserError("no annotation sheet has clips of these videos", where=root, remedy="put SMIC-HS-E_annotation.xlsx into the copy")
-    return tuple(sorted(surveyed, key=lambda copy: (-sum(entry.folder is not None for entry in copy.entries), len(copy.entries), str(copy.sheet))))
+    return tuple(
+        sorted(surveyed, key=lambda copy: (-sum(entry.folder is not None for entry in copy.entries), len(copy.entries), str(copy.sheet)))
+    )
 
 
 def clip_name(folder: str) -> str:
@@ -88,6 +94,7 @@ def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
 
 def _renamed(copy: Copy, database: str) -> Copy:
     """Return the long videos' copy as one of SMIC itself: the same movements."""
+
     def clip(entry: Entry) -> Entry:
         subject = entry.clip.subject.split("/")[1]
         return replace(entry, clip=replace(entry.clip, database=database, subject=f"{database}/{subject}"))
@@ -126,13 +133,26 @@ _LICENCE = "research only, signed by a supervisor; no commercial use, no sharing
 _ASK = "the Center for Machine Vision and Signal Analysis, University of Oulu: https://www.oulu.fi/cmvs/node/41319"
 
 
-def _database(name: str, title: str, about: str, rank: int, counts: tuple[int, int], survey: Callable[[Path, bool], tuple[Copy, ...]]) -> Database:
+def _database(
+    name: str, title: str, about: str, rank: int, counts: tuple[int, int], survey: Callable[[Path, bool], tuple[Copy, ...]]
+) -> Database:
     return Database(name, title, about, _LICENCE, _ASK, "smic", rank, *counts, survey)
 
 
 DATABASES = (
-    _database("smic", "SMIC-HS", "164 spontaneous micro-expressions of 16 people at 100 frames a second, 640 x 480", 0, (164, 16), _short("HS", "smic")),
-    _database("smic-vis", "SMIC-VIS", "71 of SMIC's clips, 8 people, by a camera of 25 frames a second", 4, (71, 8), _short("VIS", "smic-vis")),
+    _database(
+        "smic",
+        "SMIC-HS",
+        "164 spontaneous micro-expressions of 16 people at 100 frames a second, 640 x 480",
+        0,
+        (164, 16),
+        _short("HS", "smic"),
+    ),
+    _database(
+        "smic-vis", "SMIC-VIS", "71 of SMIC's clips, 8 people, by a camera of 25 frames a second", 4, (71, 8), _short("VIS", "smic-vis")
+    ),
     _database("smic-nir", "SMIC-NIR", "the same 71 clips in near infrared, 25 frames a second", 5, (71, 8), _short("NIR", "smic-nir")),
-    _database("smic-e", "SMIC-E-HS", "157 long videos around SMIC's clips, about 6 seconds each, 100 frames a second", 6, (157, 16), survey_long),
+    _database(
+        "smic-e", "SMIC-E-HS", "157 long videos around SMIC's clips, about 6 seconds each, 100 frames a second", 6, (157, 16), survey_long
+    ),
 )
