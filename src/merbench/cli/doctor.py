@@ -72,7 +72,7 @@ def doctor(
         for each in absent:
             typer.echo(_about(each))
     if sheet is not None:
-        _draw(reports[0] if reports else None, sheet, clips, face, workers)
+        _draw(reports[0] if reports else None, sheet, clips, source, face, workers)
     if database is not None and absent:
         raise typer.Exit(2)
     raise typer.Exit(0 if all(report.well for report in reports) else 1)
@@ -160,5 +160,25 @@ def _about(database: Database) -> str:
     )
 
 
-def _draw(report: Report | None, path: Path, count: int, face: str, workers: int | None) -> None:
-    raise NotImplementedError
+def _draw(report: Report | None, path: Path, count: int, source: str | None, face: Literal["aligned", "owner"], workers: int | None) -> None:
+    """Prepare some clips, beside everything that is prepared, and draw them."""
+    import tempfile
+
+    from merbench.data import contact, load, store
+    from merbench.data import doctor as looking
+    from merbench.data.prepare import prepare
+    from merbench.data.schemes import Scheme
+
+    if report is None:
+        return
+    footage = looking.shown(load.survey(report.database, Path(report.folder), face)[0], count)
+    if not footage:
+        raise UserError("no clip can be drawn", where=report.folder, remedy=f"see what merbench doctor {report.database} says")
+    words = [each.clip.emotion or "none" for each in footage]
+    classes = tuple(dict.fromkeys(words))
+    labels = {each.clip.key: classes.index(word) for each, word in zip(footage, words, strict=True)}
+    scheme = Scheme("sheet", classes, tuple(each.clip for each in footage), labels, "the copy itself")
+    with tempfile.TemporaryDirectory(prefix="merbench-") as root, watching() as watch:
+        prepared = store.load(prepare(source or load.FRAMES, scheme, footage, face=face, root=Path(root), watch=watch, workers=workers))
+        contact.sheet(contact.rows(prepared, range(len(footage))), path)
+    typer.echo(f"{len(footage)} clips of {len({each.clip.subject for each in footage})} people are drawn in {path}: it shows faces")
