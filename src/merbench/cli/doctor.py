@@ -160,7 +160,9 @@ def _about(database: Database) -> str:
     )
 
 
-def _draw(report: Report | None, path: Path, count: int, source: str | None, face: Literal["aligned", "owner"], workers: int | None) -> None:
+def _draw(
+    report: Report | None, path: Path, count: int, source: str | None, face: Literal["aligned", "owner"], workers: int | None
+) -> None:
     """Prepare some clips, beside everything that is prepared, and draw them."""
     import tempfile
 

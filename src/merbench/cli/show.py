@@ -54,6 +54,7 @@ def _told(row: Row) -> list[str]:
     """Return what the method measured on held-out clips, and what was assumed about clips."""
     lines = [f"{name}: {value:.3f}" for name, value in row.measures.items()]
     told = ["held-out clips, medians: " + ", ".join(lines)] if lines else []
+    told.append(f"annotations {row.annotations[:6]}: of clips, classes and frame numbers")
     return [*told, f"assumed: {row.assumed}"] if row.assumed else told
 
 
