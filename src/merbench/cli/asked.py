@@ -45,6 +45,8 @@ def settle(method: str, on: str | None, scheme: str | None, source: str | None, 
         load.check_source(source)
     if scheme is not None:
         schemes.check(scheme)
+        if scheme in schemes.SCHEMES:
+            schemes.scheme(scheme)  # a damaged manifest is told before anything else
     named = _databases(on) if on is not None else None
     if source is None or (source == load.SYNTHETIC and load.set_up() is None):
         source = _render_mini(scheme, count)
