@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,7 @@ def test_folders_of_frames_are_not_walked(tmp_path: Path, monkeypatch: pytest.Mo
     read: list[Path] = []
     scan = os.scandir
 
-    def scandir(folder: Path) -> Iterator[os.DirEntry[str]]:
+    def scandir(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         listed.append(folder)
         return scan(folder)
 

@@ -6,6 +6,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -252,18 +253,16 @@ def _workbooks(root: Path) -> Iterator[Path]:
         below: list[Path] = []
         for folder in level:
             try:
-                entries = os.scandir(folder)
+                with os.scandir(folder) as listed:
+                    entries = list(islice(listed, NAMES - names))
             except OSError:
-                continue  # a folder that may not be read is told where its frames are needed
-            with entries:
-                for entry in entries:
-                    names += 1
-                    if names > NAMES:
-                        return
-                    if entry.name.startswith((".", "~")):
-                        continue
-                    if entry.name.casefold().endswith(ENDINGS):
-                        yield Path(entry.path)
-                    elif entry.is_dir(follow_symlinks=False):
-                        below.append(Path(entry.path))
+                continue  # a folder that cannot be listed is told where its frames are needed
+            names += len(entries)
+            for entry in entries:
+                if entry.name.startswith((".", "~")):
+                    continue
+                if entry.name.casefold().endswith(ENDINGS):
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(Path(entry.path))
         level = sorted(below)
