@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from merbench.data.load import READERS
+from merbench.data import load
+from merbench.data.manifest import DATABASES
 from merbench.data.sources import samm
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -26,10 +27,10 @@ def scene_numbers(rendered: Rendered) -> dict[str, Clip]:
     return {scene.clip.key: scene.clip for scene in scenes("mini", 0)}
 
 
-@pytest.mark.parametrize("database", list(READERS))
+@pytest.mark.parametrize("database", DATABASES)
 def test_a_database_is_read_from_its_own_layout(rendered: Rendered, database: str) -> None:
     played = scene_numbers(rendered)
-    found = READERS[database](rendered.root / database, rendered.clips(database))
+    found = load.read(database, rendered.root / database, rendered.clips(database))
     assert [each.clip.key for each in found] == [clip.key for clip in rendered.clips(database)]
     for each in found:
         scene, clip = played[each.clip.key], each.clip
@@ -71,7 +72,7 @@ def casme2(copies: Callable[[str], Path]) -> Path:
 
 def refusal(rendered: Rendered, root: Path) -> UserError:
     with pytest.raises(UserError) as caught:
-        READERS[root.name](root, rendered.clips(root.name))
+        load.read(root.name, root, rendered.clips(root.name))
     assert caught.value.where
     assert caught.value.remedy
     return caught.value
@@ -96,12 +97,12 @@ def test_other_nestings_of_casme2(rendered: Rendered, casme2: Path, nested: str)
             folder.rename(casme2 / folder.name)
     else:
         (casme2 / "away").rename(casme2 / nested)
-    found = READERS["casme2"](casme2, rendered.clips("casme2"))
+    found = load.read("casme2", casme2, rendered.clips("casme2"))
     assert found[0].onset.parent == casme2 / nested / "sub02" / "EP01_11f"
 
 
 def test_a_folder_that_is_absent_empty_or_something_else(rendered: Rendered, tmp_path: Path) -> None:
-    for database in READERS:
+    for database in DATABASES:
         root = tmp_path / database
         assert "is not there" in refusal(rendered, root).what
         root.mkdir()
@@ -123,7 +124,7 @@ def test_a_sheet_with_columns_missing(rendered: Rendered, casme2: Path) -> None:
 def test_no_sheet_two_sheets_and_a_sheet_without_header(rendered: Rendered, casme2: Path) -> None:
     sheet = casme2 / SHEETS["casme2"]
     (casme2 / f"~${sheet.name}").touch()  # of a sheet that is open
-    READERS["casme2"](casme2, rendered.clips("casme2"))
+    load.read("casme2", casme2, rendered.clips("casme2"))
     shutil.copy(sheet, casme2 / "CASME2-copy.xlsx")
     assert "2 annotation sheets: CASME2-coding-20140508.xlsx, CASME2-copy.xlsx" in refusal(rendered, casme2).what
     (casme2 / "CASME2-copy.xlsx").unlink()
@@ -173,7 +174,7 @@ def test_an_apex_at_the_onset_has_no_motion_and_is_refused(rendered: Rendered, c
 
 @pytest.mark.parametrize("which", ["onset", "apex"])
 def test_a_lost_frame_is_named(rendered: Rendered, casme2: Path, which: str) -> None:
-    clip = READERS["casme2"](casme2, rendered.clips("casme2"))[1]
+    clip = load.read("casme2", casme2, rendered.clips("casme2"))[1]
     number = {"onset": clip.clip.onset, "apex": clip.clip.apex}[which]
     (clip.onset.parent / f"img{number}.jpg").unlink()
     error = refusal(rendered, casme2)
