@@ -6,14 +6,15 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
 from merbench import guard
 from merbench.data import workbooks
+from merbench.data.cells import LONGEST, quoted
 from merbench.data.cells import frame as frame
-from merbench.data.cells import quoted
 from merbench.data.cells import units as units
 from merbench.data.cells import word as word
 from merbench.errors import UserError
@@ -240,6 +241,8 @@ def _header(
 
 
 def _plain(cell: str) -> str:
+    if len(cell) > LONGEST:
+        return ""
     return "".join(word(cell).split())
 
 
@@ -250,18 +253,16 @@ def _workbooks(root: Path) -> Iterator[Path]:
         below: list[Path] = []
         for folder in level:
             try:
-                entries = os.scandir(folder)
+                with os.scandir(folder) as listed:
+                    entries = list(islice(listed, NAMES - names))
             except OSError:
-                continue  # a folder that may not be read is told where its frames are needed
-            with entries:
-                for entry in entries:
-                    names += 1
-                    if names > NAMES:
-                        return
-                    if entry.name.startswith((".", "~")):
-                        continue
-                    if entry.name.casefold().endswith(ENDINGS):
-                        yield Path(entry.path)
-                    elif entry.is_dir(follow_symlinks=False):
-                        below.append(Path(entry.path))
+                continue  # a folder that cannot be listed is told where its frames are needed
+            names += len(entries)
+            for entry in entries:
+                if entry.name.startswith((".", "~")):
+                    continue
+                if entry.name.casefold().endswith(ENDINGS):
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(Path(entry.path))
         level = sorted(below)

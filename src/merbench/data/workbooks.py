@@ -14,7 +14,10 @@ from pathlib import Path
 
 import xlrd
 from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.formula.tokenizer import TokenizerError
+from openpyxl.formula.translate import TranslatorError
+from openpyxl.utils.exceptions import CellCoordinatesException, IllegalCharacterError, InvalidFileException, SheetTitleException
+from openpyxl.worksheet.formula import ArrayFormula
 
 from merbench import guard
 from merbench.data import compound, oldbooks
@@ -22,7 +25,8 @@ from merbench.errors import UserError
 
 DAMAGED = (
     *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, NotImplementedError, RuntimeError, OverflowError),
-    *(AssertionError, zipfile.BadZipFile, zlib.error, InvalidFileException, struct.error, xlrd.XLRDError, csv.Error),
+    *(AssertionError, zipfile.BadZipFile, zlib.error, struct.error, xlrd.XLRDError, csv.Error),
+    *(InvalidFileException, CellCoordinatesException, IllegalCharacterError, SheetTitleException, TokenizerError, TranslatorError),
 )
 """What openpyxl and xlrd raise on a workbook with bytes lost or changed."""
 
@@ -31,6 +35,9 @@ LARGEST, TEXT, ROWS, CELLS = 2**26, 2**24, 100_000, 2_000_000
 
 COLUMNS = 200
 """Of a sheet that are read; no owner's has more than 20."""
+
+LONGEST = 32_767
+"""Characters of a cell, as in Excel."""
 
 SEPARATORS = ",;\t"
 UNSEEN = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
@@ -146,7 +153,7 @@ def _filled(content: bytes) -> list[Cells]:
         sheets.append(
             count(
                 tuple(
-                    f"={str(written.value).removeprefix('=')[:80]}"
+                    _formula(written.value)
                     if written.data_type == "f" and cell.value is None and cell.data_type != "str"
                     else text(cell.value)
                     for cell, written in zip(*row, strict=True)
@@ -157,6 +164,11 @@ def _filled(content: bytes) -> list[Cells]:
     values.close()
     formulas.close()
     return sheets
+
+
+def _formula(written: object) -> str:
+    words = written.text if isinstance(written, ArrayFormula) else written
+    return f"={words.removeprefix('=')[:80]}" if isinstance(words, str) else "="
 
 
 def _text_sheets(content: bytes) -> list[Cells]:
@@ -229,6 +241,8 @@ def _texts() -> Callable[[object], str]:
             return str(int(cell))
         written = cell if isinstance(cell, str) else str(cell)
         if written not in made:
+            if len(written) > LONGEST:
+                raise ValueError(f"a cell has more than {LONGEST:,} characters")
             made[written] = " ".join(written.translate(UNSEEN).split())
         return made[written]
 
