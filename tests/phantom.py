@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from merbench.data.synthetic import layouts, marker, sheets
+from merbench.data.synthetic import layouts, marker, relay, sheets
 from merbench.data.synthetic.script import PARTS, Scene, Size, scenes
-from merbench.data.synthetic.takes import Take, plain
+from merbench.data.synthetic.takes import Layout, Take, plain
 from merbench.data.synthetic.write import units_of
 
 MAIN = "main"
@@ -25,41 +26,51 @@ def phantom(
     """Write a variant's tree below a folder and return the folder of its databases: seconds, whatever the size.
 
     Args:
-        root: is made.
-        variant: `MAIN`.
+        root: is made; it holds ``casme2`` and the like, and ``.pictures`` with the images that all frames are links to.
+        variant: `MAIN` or one of `oddities.VARIANTS`.
         size: as of the renderer.
-        parts: some of `script.PARTS`.
+        parts: some of `script.PARTS`. Macro-expressions are a part of their own; their sheet names micro-expressions where both are asked for.
         marked: as rendered; otherwise a folder is as a recorded database's. Truths are written only then, and empty.
         seed: as of the renderer.
     """
-    script = _script(size, seed)
+    made = layout(variant, size, tuple(part for part in PARTS if part in parts), seed)
     pictures = root / ".pictures"
     pictures.mkdir(parents=True)
-    for part in (part for part in PARTS if part in parts):
-        played = [scene for scene in script if scene.part == part]
-        takes = [plain(scene) for scene in played]
-        for take in takes:
-            _link(root, take, pictures)
-            if marked:
-                (root / take.truth).parent.mkdir(parents=True, exist_ok=True)
-                (root / take.truth).touch()
-        for path, content in sheets.books(script, lambda scene: units_of(scene, seed)).get(part, {}).items():
-            (root / path).write_bytes(content())
-        if marked:
-            marker.write(root, {part: len(takes)}, marker.Settings(size, seed, all_frames=False), finished=True)
+    for folder in {path.parent for take in made.takes for path in take.files}:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, target in {path: take for take in made.takes for path in take.files}.items():
+        os.link(_picture(pictures, name.suffix, target), root / name)
+    links: dict[bytes, Path] = {}
+    for stray, content in made.strays.items():
+        (root / stray).parent.mkdir(parents=True, exist_ok=True)
+        if content not in links:
+            links[content] = pictures / f"stray{len(links)}"
+            links[content].write_bytes(content)
+        os.link(links[content], root / stray)
+    for book, make in made.books.items():
+        (root / book).parent.mkdir(parents=True, exist_ok=True)
+        (root / book).write_bytes(make())
+    if marked:
+        for truth in {truth for take in made.takes for truth in take.truths}:
+            (root / truth).parent.mkdir(parents=True, exist_ok=True)
+            (root / truth).touch()
+        counts = Counter(take.scene.part for take in made.takes if take.truths)
+        marker.write(root, counts, marker.Settings(size, seed, all_frames=False), finished=True)
     return root
+
+
+def layout(variant: str, size: Size = "full", parts: Sequence[str] = PARTS, seed: int = 0) -> Layout:
+    """Return what a variant has, the rendering's own layouts included."""
+    script = [scene for scene in _script(size, seed) if scene.part in parts]
+    if variant != MAIN:
+        return relay.layout(variant, script, seed)
+    books = sheets.books(script, lambda scene: units_of(scene, seed))
+    return Layout([plain(scene) for scene in script], {path: make for part in parts for path, make in books.get(part, {}).items()})
 
 
 @functools.cache
 def _script(size: Size, seed: int) -> tuple[Scene, ...]:
     return scenes(size, seed)
-
-
-def _link(root: Path, take: Take, pictures: Path) -> None:
-    for folder in {path.parent for path in take.files}:
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for path in take.files:
-        os.link(_picture(pictures, path.suffix, take), root / path)
 
 
 def _picture(pictures: Path, ending: str, take: Take) -> Path:

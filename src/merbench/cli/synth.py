@@ -22,6 +22,10 @@ def synth(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another seed gives other people.")] = 0,
     all_frames: Annotated[bool, typer.Option("--all-frames", help="Every frame of a clip, not only those that a run can ask for.")] = False,
+    oddities: Annotated[
+        bool,
+        typer.Option("--oddities", help="Lay the same frames out again in DIR/odd, as copies have them: every known layout and error."),
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Write rendered databases into DIR: no person was filmed. Interrupt it when you like: the same command goes on where it stopped."""
@@ -49,9 +53,25 @@ def synth(
         )
     else:
         typer.echo(f"nothing was missing: {state.total} clips are there")
+    if oddities:
+        _odd(root, size, seed, parts, all_frames, workers)
     typer.echo(f"next: merbench data set synthetic {shlex.quote(str(folder))}")
     scheme = "megc3-mini" if size == "mini" else "megc3"
     typer.echo(f"then: merbench bench frl_dgt --source synthetic --scheme {scheme}")
+
+
+def _odd(root: Path, size: Literal["mini", "full"], seed: int, parts: tuple[str, ...], all_frames: bool, workers: int | None) -> None:
+    """Lay out the variants and say what is odd in them."""
+    from merbench.data.synthetic.oddities import VARIANTS
+    from merbench.data.synthetic.relay import FOLDER, counted, relay
+
+    events = relay(root, size, seed=seed, databases=parts, all_frames=all_frames, workers=workers)
+    with watching() as watch, contextlib.closing(events):
+        for state in events:
+            watch("laying out", state.done, state.total)
+    found = counted(size, seed=seed, databases=parts)
+    for variant in VARIANTS:
+        typer.echo(f"{root / FOLDER / variant}: {len(found[variant])} oddities, {sum(found[variant].values())} times")
 
 
 def _parts(on: str | None) -> tuple[str, ...]:

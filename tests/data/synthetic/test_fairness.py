@@ -22,7 +22,7 @@ from merbench.data.synthetic import layouts
 from merbench.data.synthetic.muscles import class_of
 from merbench.data.synthetic.render import render, truth
 from merbench.data.synthetic.script import Scene, scenes
-from merbench.data.synthetic.write import _cast, _encoded
+from merbench.data.synthetic.write import cast, encoded
 from merbench.displacement import median
 from merbench.methods.svm_flow import SVMFlow
 
@@ -52,10 +52,10 @@ def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
 
 
 def _judge(scene: Scene, with_flow: bool) -> Judged:
-    camera, (actor, performance) = layouts.CAMERAS[scene.part], _cast(scene, 0)
+    camera, (actor, performance) = layouts.CAMERAS[scene.part], cast(scene, 0)
     ending = layouts.file_name(scene, 1)[-4:]
     index = scene.named_apex - scene.onset
-    raw = [np.frombuffer(_encoded(ending, render(actor, performance, camera, number)), np.uint8) for number in (0, index)]
+    raw = [np.frombuffer(encoded(ending, render(actor, performance, camera, number)), np.uint8) for number in (0, index)]
     onset, apex = (np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(each, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8) for each in raw)
     true = truth(actor, performance, camera, index)
     points = faces.landmarks(onset)

@@ -16,7 +16,7 @@ from merbench.data.synthetic.muscles import EMOTIONS
 from merbench.data.synthetic.performance import PEAK, Performance, drift, perform, shut, strength
 from merbench.data.synthetic.render import Camera, render, truth
 from merbench.data.synthetic.script import scenes
-from merbench.data.synthetic.write import _cast
+from merbench.data.synthetic.write import cast
 from merbench.streams import key_of
 
 SMALL = Camera(width=280, height=250, grey=True, face=72.0)
@@ -162,7 +162,7 @@ def test_the_same_seed_gives_the_faces_of_this_version() -> None:
     """Whoever changes them raises ``marker.RENDERER``, so that no folder is filled by two renderers, and pins the new ones here."""
     assert marker.RENDERER == 1
     scene = next(scene for scene in scenes("mini", 0) if scene.part == "casme2")
-    actor, performance = _cast(scene, 0)
+    actor, performance = cast(scene, 0)
     camera, apex = layouts.CAMERAS["casme2"], scene.apex - scene.onset
     means = [render(actor, performance, camera, index).astype(float).mean(-1).reshape(4, 120, 4, 160).mean((1, 3)) for index in (0, apex)]
     onset = [[98.7, 94.7, 90.8, 91.9], [98.3, 150.1, 145.1, 91.5], [97.9, 140.4, 133.1, 90.9], [99.3, 125.5, 120.1, 91.0]]

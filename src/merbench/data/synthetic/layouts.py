@@ -23,7 +23,7 @@ def folder(scene: Scene) -> PurePosixPath:
     """Return the folder of a clip's frames, below the folder of all databases."""
     subject, name = scene.clip.subject.split("/")[1], scene.clip.name
     if scene.part == "smic":
-        return PurePosixPath("smic/SMIC_all_raw/HS", _bare(subject), "micro", scene.label, _bare(name))
+        return PurePosixPath("smic/SMIC_all_raw/HS", bare(subject), "micro", scene.label, bare(name))
     if scene.part == "casme2":
         return PurePosixPath("casme2/CASME2_RAW_selected", subject, name)
     if scene.part == "samm":
@@ -49,6 +49,6 @@ def truth(scene: Scene) -> PurePosixPath:
     return PurePosixPath("truth", scene.part, scene.clip.subject.split("/")[1], f"{scene.clip.name}.npz")
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """Return a name of SMIC as its folders write it: s1_ne_01 for s01_ne_01."""
     return name.replace("s0", "s", 1) if name.startswith("s0") else name

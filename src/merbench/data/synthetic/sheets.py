@@ -147,14 +147,18 @@ def _casme3_row(scene: Scene, units: Units) -> Cells:
     return (scene.clip.subject.removeprefix("casme3/"), video, *frames, "+".join(facs), objective_class(facs), emotion)
 
 
-def workbook(title: str, rows: Sequence[Cells]) -> bytes:
-    """Return a workbook of one sheet. openpyxl writes the time into it in three places; here it is always the same."""
+def workbook(title: str, rows: Sequence[Cells], others: Sequence[tuple[str, Sequence[Cells]]] = ()) -> bytes:
+    """Return a workbook of a sheet, and of others. openpyxl writes the time into it in three places; here it is always the same."""
     book = Workbook()
     sheet = book.active
     assert sheet is not None
     sheet.title = title
     for row in rows:
         sheet.append(row)
+    for name, below in others:
+        sheet = book.create_sheet(name)
+        for row in below:
+            sheet.append(row)
     made, fixed = io.BytesIO(), io.BytesIO()
     book.save(made)
     with zipfile.ZipFile(made) as before, zipfile.ZipFile(fixed, "w", zipfile.ZIP_DEFLATED) as after:

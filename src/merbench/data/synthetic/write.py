@@ -92,7 +92,7 @@ def write_scenes(
     """Write the clips of a script, as `write` does for the script of its size."""
     parts = tuple(part for part in PARTS if part in databases)
     settings = marker.Settings(size, seed, all_frames)
-    with _alone(root):
+    with alone(root):
         marker.check(root, parts, settings)
         books = sheets.books(script, lambda scene: units_of(scene, seed))
         wanted = [scene for scene in script if scene.part in parts]
@@ -103,7 +103,7 @@ def write_scenes(
         if not missing and there and marker.finished(root, parts, settings):
             return
         counts = {part: sum(scene.part == part for scene in wanted) for part in parts}
-        with _refusals(root):
+        with refusals(root):
             marker.write(root, counts, settings, finished=False)
         tasks = [_Task(root, scene, seed, all_frames) for scene in missing]
         rendering = processes.each(_write_clip, tasks, workers)
@@ -112,7 +112,7 @@ def write_scenes(
             for index, (frames, written) in finishing:
                 done += 1
                 yield Written(done, len(wanted), missing[index].clip.key, frames, written)
-        with _refusals(root):
+        with refusals(root):
             for part in parts:
                 for path, content in books.get(part, {}).items():
                     marker.whole(root / path, content())
@@ -130,7 +130,7 @@ def finished(root: Path, scene: Scene, all_frames: bool) -> bool:
     return there.issuperset(layouts.file_name(scene, number) for number in scene.needed(all_frames))
 
 
-def _cast(scene: Scene, seed: int) -> tuple[Person, Performance]:
+def cast(scene: Scene, seed: int) -> tuple[Person, Performance]:
     """Return who acts and how: one person in all clips of a subject, micro and macro."""
     actor = person(key_of("synthetic", seed, scene.clip.subject))
     key = key_of("synthetic", seed, scene.clip.key)
@@ -139,18 +139,18 @@ def _cast(scene: Scene, seed: int) -> tuple[Person, Performance]:
 
 def units_of(scene: Scene, seed: int) -> tuple[str, ...]:
     """Return the action units of a clip in FACS spelling."""
-    return tuple(_cast(scene, seed)[1].action_units)
+    return tuple(cast(scene, seed)[1].action_units)
 
 
 def _write_clip(task: _Task) -> tuple[int, int]:
     """Write what a clip lacks; return how many frames and bytes that were."""
     scene, camera = task.scene, layouts.CAMERAS[task.scene.part]
-    actor, performance = _cast(scene, task.seed)
+    actor, performance = cast(scene, task.seed)
     folder = task.root / layouts.folder(scene)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     truth_file = task.root / layouts.truth(scene)
     frames = size = 0
-    with _refusals(folder):
+    with refusals(folder):
         truth_file.unlink(missing_ok=True)  # not finished until it is written again
         place = folder if folder.is_dir() else unfinished  # frames are added to a clip that is there
         place.mkdir(parents=True, exist_ok=True)
@@ -158,39 +158,59 @@ def _write_clip(task: _Task) -> tuple[int, int]:
             target = place / layouts.file_name(scene, number)
             if target.is_file():
                 continue
-            content = _encoded(target.suffix, render(actor, performance, camera, number - scene.onset))
+            content = encoded(target.suffix, render(actor, performance, camera, number - scene.onset))
             marker.whole(target, content)
             frames, size = frames + 1, size + len(content)
         if place is unfinished:
             unfinished.rename(folder)
-        content = _truth(scene, actor, performance)
+        content = truth_bytes(scene, actor, performance)
         truth_file.parent.mkdir(parents=True, exist_ok=True)
         marker.whole(truth_file, content)
     return frames, size + len(content)
 
 
-def _encoded(ending: str, image: NDArray[np.uint8]) -> bytes:
+def encoded(ending: str, image: NDArray[np.uint8]) -> bytes:
+    """Return a frame as a file."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, layouts.JPEG_QUALITY] if ending == ".jpg" else []
     made, content = cv2.imencode(ending, image, settings)
     assert made
     return bytes(content)
 
 
-def _truth(scene: Scene, actor: Person, performance: Performance) -> bytes:
-    """Return an npz: what moved from the onset to the frame that readers take as apex, and by which action units."""
+def truth_bytes(
+    scene: Scene,
+    actor: Person,
+    performance: Performance,
+    *,
+    apex: int | None = None,
+    numbers: tuple[int, int, int] | None = None,
+    box: tuple[int, int, int, int] | None = None,
+) -> bytes:
+    """Return an npz: what moved from the onset to the frame that readers take as apex, and by which action units.
+
+    Args:
+        scene, actor, performance: of the clip.
+        apex: the frame of the scene that readers take; left out: the one that it names.
+        numbers: onset, the readers' apex and offset as the file names have them, where those are not the scene's.
+        box: left, top, right and bottom of what is left of the frames, image pixels.
+    """
     camera = layouts.CAMERAS[scene.part]
-    found = truth_of(actor, performance, camera, scene.named_apex - scene.onset)
+    apex = scene.named_apex if apex is None else apex
+    onset, named, offset = numbers or (scene.onset, scene.named_apex, scene.offset)
+    left, top, right, bottom = box or (0, 0, camera.width, camera.height)
+    corner = np.array([left, top], dtype=np.float32)
+    found = truth_of(actor, performance, camera, apex - scene.onset)
     arrays = {
-        "landmarks": np.asarray(found.landmarks, dtype=np.float32),
-        "origin": np.asarray(found.origin, dtype=np.float32),
+        "landmarks": np.asarray(found.landmarks - corner, dtype=np.float32),
+        "origin": np.asarray(found.origin - corner, dtype=np.float32),
         "step": np.asarray(found.step),
         "displacement": np.asarray(found.displacement, dtype=np.float32),
         "expression": np.asarray(found.expression, dtype=np.float32),
         "skin": np.asarray(found.skin, dtype=bool),
         "units": np.array(list(performance.action_units)),
         "intensities": np.array(list(performance.action_units.values()), dtype=np.float32),
-        "camera": np.array([camera.width, camera.height], dtype=np.int32),
-        "frames": np.array([scene.onset, scene.named_apex, scene.apex, scene.offset], dtype=np.int32),
+        "camera": np.array([right - left, bottom - top], dtype=np.int32),
+        "frames": np.array([onset, named, onset + scene.apex - scene.onset, offset], dtype=np.int32),
     }
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -198,10 +218,10 @@ def _truth(scene: Scene, actor: Person, performance: Performance) -> bytes:
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
     """Keep a second writer out of a folder."""
     lock = FileLock(root / ".synth.lock")
-    with _refusals(root):
+    with refusals(root):
         root.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -216,7 +236,7 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _refusals(where: Path) -> Iterator[None]:
+def refusals(where: Path) -> Iterator[None]:
     """Turn what the disk refuses into one message."""
     try:
         yield
