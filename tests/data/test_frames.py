@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -124,16 +125,50 @@ def test_without_an_apex_the_middle_stands_for_it_and_a_flag_says_so(tmp_path: P
     assert found.apex.name == "img26.jpg"
 
 
-@pytest.mark.parametrize("there", [(10,), (10, 11)])
+@pytest.mark.parametrize(
+    ("there", "onset", "apex", "flags"),
+    [
+        ((12, 20, 45), 12, 20, ("onset: nearest frame for a missing one",)),
+        ((10, 17, 45), 10, 17, ("apex: nearest frame for a missing one",)),
+        ((10, 20, 40), 10, 20, ("offset: beyond the frames, the last one is taken",)),
+    ],
+)
+def test_a_frame_that_is_not_there_is_replaced_from_near_and_told(
+    tmp_path: Path, there: tuple[int, ...], onset: int, apex: int, flags: tuple[str, ...]
+) -> None:
+    found = frames.footage(CLIP, clip_of(tmp_path, *there))
+    assert (found.clip.onset, found.clip.apex, found.clip.offset) == (onset, apex, min(45, there[-1]))
+    assert (found.onset.name, found.apex.name) == (f"img{onset}.jpg", f"img{apex}.jpg")
+    assert set(flags) <= set(found.clip.flags)
+    assert found.times[0] == 0
+
+
+def test_a_table_of_apexes_overrules_the_sheet_and_must_have_the_clip(tmp_path: Path) -> None:
+    there = clip_of(tmp_path, 10, 14, 20, 45)
+    assert frames.footage(CLIP, there, {CLIP.key: 14}).clip.apex == 14
+    assert frames.footage(CLIP, there, {CLIP.key: 14}).clip.flags[0] == "apex: from the user's table"
+    assert frames.footage(CLIP, there, {}).clip.apex == 20, "the sheet has one"
+    with pytest.raises(UserError, match="the table of apexes lacks casme2/sub01/EP02_01f"):
+        frames.footage(replace(CLIP, apex=None), there, {})
+
+
+def test_where_motion_finds_the_apex_every_later_frame_is_asked(tmp_path: Path) -> None:
+    found = frames.footage(replace(CLIP, apex=None), clip_of(tmp_path, 3, 10, 14, 20, 45, 60), "flow")
+    assert [number for number, _ in found.candidates] == [14, 20, 45]
+    assert {path.name for path in found.files} >= {"img14.jpg", "img20.jpg", "img45.jpg"}
+    assert not frames.footage(CLIP, clip_of(tmp_path, 10), "flow").candidates, "the sheet says it"
+
+
+@pytest.mark.parametrize("there", [(10,)])
 def test_a_clip_in_which_nothing_can_move_is_refused(tmp_path: Path, there: tuple[int, ...]) -> None:
     """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
     with pytest.raises(UserError, match="no frame between onset and offset"):
         frames.footage(Clip("smic", "smic/s01", "x", onset=there[0], offset=there[-1]), clip_of(tmp_path, *there))
 
 
-@pytest.mark.parametrize(("there", "lost"), [((20, 45), "onset frame 10"), ((10, 45), "apex frame 20")])
-def test_a_lost_onset_or_apex_is_never_replaced(tmp_path: Path, there: tuple[int, ...], lost: str) -> None:
-    with pytest.raises(UserError, match=f"the {lost} of casme2/sub01/EP02_01f is missing: the folder has 2 frames") as caught:
+@pytest.mark.parametrize(("there", "lost"), [((19, 20, 45), "onset frame 10"), ((10, 29, 45), "apex frame 20")])
+def test_a_lost_onset_or_apex_is_not_replaced_from_far_away(tmp_path: Path, there: tuple[int, ...], lost: str) -> None:
+    with pytest.raises(UserError, match=f"the {lost} of casme2/sub01/EP02_01f is missing: ") as caught:
         frames.footage(CLIP, clip_of(tmp_path, *there))
     assert caught.value.where == str(tmp_path)
 

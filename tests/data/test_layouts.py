@@ -12,7 +12,6 @@ from openpyxl import load_workbook
 
 from merbench.data import load
 from merbench.data.manifest import DATABASES
-from merbench.data.sources import samm
 from merbench.errors import UserError
 from merbench.sample import Clip
 from tests.conftest import Rendered
@@ -50,7 +49,7 @@ def test_a_database_is_read_from_its_own_layout(rendered: Rendered, database: st
 
 
 def test_samm_pads_some_clips_to_four_digits_and_some_to_five(rendered: Rendered) -> None:
-    found = samm.read(rendered.root / "samm", rendered.clips("samm"))
+    found = load.read("samm", rendered.root / "samm", rendered.clips("samm"))
     digits = {each.clip.name: len(each.onset.stem.split("_")[-1]) for each in found}
     assert digits == {"006_1_2": 4, "006_2_4": 5, "007_5_3": 5, "007_7_1": 4}
 

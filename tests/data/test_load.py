@@ -50,7 +50,7 @@ def set_in_store(source: str, on: str, scheme: str, clips: int = 2) -> Path:
 
 def mark(folder: Path, size: str = "mini", finished: bool = True) -> Path:
     folder.mkdir(parents=True)
-    about = {"size": size, "seed": 0, "renderer": 1, "all_frames": False, "clips": 1, "finished": finished, "parts": {}}
+    about = {"size": size, "seed": 0, "renderer": 1, "all_frames": False, "clips": 1, "finished": finished, "parts": {folder.name: {"clips": 1, "finished": finished}}}
     (folder / "synthetic.json").write_text(json.dumps(about))
     return folder
 
@@ -96,7 +96,7 @@ def test_rendered_clips_are_prepared_with_their_truth(
     monkeypatch.setattr(schemes, "scheme", lambda name: dataclasses.replace(rendered.scheme, name=name))
     assert load.ready(Data("smic+samm", source="synthetic"), "megc3", workers=7) == (FOUND, FOUND)
     assert [call["source"] for call in asked] == ["synthetic", "synthetic"]
-    assert [call["truths"] for call in asked] == [list(rendered.truths("smic")), list(rendered.truths("samm"))]
+    assert [call["truths"] for call in asked] == [rendered.truths("smic"), rendered.truths("samm")]
     assert {call["workers"] for call in asked} == {7}
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merbench.data import manifest, protocol, schemes
+from merbench.data import databases, manifest, protocol, schemes
 from merbench.errors import UserError
 from merbench.sample import Clip
 
