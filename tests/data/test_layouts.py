@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from merbench.data import load
+from merbench.data import frames, load
 from merbench.data.manifest import DATABASES
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -66,7 +66,10 @@ def copies(rendered: Rendered, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def casme2(copies: Callable[[str], Path]) -> Path:
-    return copies("casme2")
+    """A copy with the sheet of 2014 alone."""
+    root = copies("casme2")
+    (root / "CASME2-coding-20190701.xlsx").unlink()
+    return root
 
 
 def refusal(rendered: Rendered, root: Path) -> UserError:
@@ -124,13 +127,13 @@ def test_no_sheet_two_sheets_and_a_sheet_without_header(rendered: Rendered, casm
     sheet = casme2 / SHEETS["casme2"]
     (casme2 / f"~${sheet.name}").touch()  # of a sheet that is open
     load.read("casme2", casme2, rendered.clips("casme2"))
-    shutil.copy(sheet, casme2 / "CASME2-copy.xlsx")
-    assert "2 annotation sheets: CASME2-coding-20140508.xlsx, CASME2-copy.xlsx" in refusal(rendered, casme2).what
-    (casme2 / "CASME2-copy.xlsx").unlink()
+    shutil.copy(sheet, casme2 / "any name.xlsx")
+    assert [copy.sheet for copy in load.survey("casme2", casme2)] == [sheet, casme2 / "any name.xlsx"], "both say the same"
+    (casme2 / "any name.xlsx").unlink()
     rewritten(sheet, lambda rows: rows.pop(0))
     assert "no cell says 'Subject'" in refusal(rendered, casme2).what
     sheet.unlink()
-    assert "CASME2*.xlsx is missing" in refusal(rendered, casme2).what
+    assert "no annotation sheet is there" in refusal(rendered, casme2).what
 
 
 def row_number(rows: list[list[Cell]], name: str) -> int:
@@ -140,12 +143,12 @@ def row_number(rows: list[list[Cell]], name: str) -> int:
 @pytest.mark.parametrize(
     ("column", "cell", "told"),
     [
-        ("ApexFrame", "/", "'/' in column ApexFrame is no frame number"),
-        ("OnsetFrame", None, "in column OnsetFrame is no frame number"),
-        ("OnsetFrame", 99999, "not in order"),
-        ("OffsetFrame", 1, "not in order"),
-        ("Filename", "EP99_99", "clip sub06 EP02_31 has no row"),
-        ("Subject", 5, "clip sub06 EP02_31 has no row"),
+        ("OnsetFrame", None, "the sheet gives no onset"),
+        ("OnsetFrame", "4a", "'4a' is no frame number"),
+        ("OnsetFrame", 99999, "onset 99999 is not before offset"),
+        ("OffsetFrame", 1, "is not before offset 1"),
+        ("Filename", "EP99_99", "clip casme2/sub06/EP02_31 has no row"),
+        ("Subject", 5, "clip casme2/sub06/EP02_31 has no row"),
     ],
 )
 def test_a_wrong_cell_is_named_with_its_row(rendered: Rendered, casme2: Path, column: str, cell: Cell, told: str) -> None:
@@ -162,20 +165,40 @@ def test_a_wrong_cell_is_named_with_its_row(rendered: Rendered, casme2: Path, co
     assert error.where.endswith(SHEETS["casme2"] if "no row" in told else f"{SHEETS['casme2']}, row {places[0]}")
 
 
-def test_an_apex_at_the_onset_has_no_motion_and_is_refused(rendered: Rendered, casme2: Path) -> None:
+@pytest.mark.parametrize(
+    ("cell", "flag"),
+    [
+        ("/", None),
+        (None, None),
+        ("onset", "apex: the onset in the sheet"),
+        (1, "apex: not between onset and offset in the sheet"),
+        (99999, "apex: not between onset and offset in the sheet"),
+    ],
+)
+def test_an_apex_that_cannot_be_is_replaced_and_told(rendered: Rendered, casme2: Path, cell: Cell, flag: str | None) -> None:
+    """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
+
     def change(rows: list[list[Cell]]) -> None:
         row = rows[row_number(rows, "EP02_31")]
-        row[rows[0].index("ApexFrame")] = row[rows[0].index("OnsetFrame")]
+        row[rows[0].index("ApexFrame")] = row[rows[0].index("OnsetFrame")] if cell == "onset" else cell
 
     rewritten(casme2 / SHEETS["casme2"], change)
-    assert "not in order" in refusal(rendered, casme2).what
+    (found,) = (each for each in load.read("casme2", casme2, rendered.clips("casme2")) if each.clip.name == "EP02_31")
+    clip = found.clip
+    assert clip.onset is not None
+    assert clip.offset is not None
+    assert clip.apex == (clip.onset + clip.offset) // 2
+    assert clip.flags[:2] == ((flag, "apex: middle frame") if flag else ("apex: middle frame",))
 
 
 @pytest.mark.parametrize("which", ["onset", "apex"])
 def test_a_lost_frame_is_named(rendered: Rendered, casme2: Path, which: str) -> None:
     clip = load.read("casme2", casme2, rendered.clips("casme2"))[1]
     number = {"onset": clip.clip.onset, "apex": clip.clip.apex}[which]
-    (clip.onset.parent / f"img{number}.jpg").unlink()
+    assert number is not None
+    for path in clip.onset.parent.iterdir():
+        if abs(int(path.stem[3:]) - number) <= frames.NEAR:
+            path.unlink()
     error = refusal(rendered, casme2)
     assert f"the {which} frame {number} of casme2/sub02/EP09_01 is missing" in error.what
     assert error.where == str(clip.onset.parent)
@@ -189,9 +212,9 @@ def test_every_clip_that_cannot_be_used_is_named_in_one_message(rendered: Render
     rewritten(casme2 / SHEETS["casme2"], lambda rows: rows.pop(row_number(rows, "EP02_31")))
     error = refusal(rendered, casme2)
     assert error.what.startswith("3 of 4 clips cannot be used:")
-    assert "the folder of a clip is not there" in error.what
+    assert "the folder of casme2/sub02/EP09_01 is not there" in error.what
     assert "sub02/EP09_01" in error.what
-    assert "clip sub06 EP02_31 has no row" in error.what
+    assert "clip casme2/sub06/EP02_31 has no row" in error.what
     assert "holds no frame" in error.what
     assert "sub06/EP16_05" in error.what
     assert error.where == str(casme2)
@@ -204,5 +227,7 @@ def test_a_clip_of_smic_without_folder_or_with_two(rendered: Rendered, copies: C
     shutil.rmtree(micro / "negative/s4_ne_09")
     error = refusal(rendered, root)
     assert error.what.startswith("2 of 4 clips cannot be used:")
-    assert "smic/s04/s04_ne_01 has 2 folders: negative, surprise" in error.what
-    assert "smic/s04/s04_ne_09 has no folder" in error.what
+    assert "smic/s04/s04_ne_01 cannot be used: it stands there twice" in error.what
+    assert "negative/s4_ne_01" in error.what
+    assert "surprise/s4_ne_01" in error.what
+    assert "clip smic/s04/s04_ne_09 has no folder" in error.what
