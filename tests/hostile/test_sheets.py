@@ -74,18 +74,18 @@ OUTSIDE = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
 CASES: dict[str, tuple[Spoil, str, str]] = {
     "a column is missing": (cell(1, 3, "Peak"), "lacks the column ApexFrame", "give the column its name back"),
     "a column stands twice": (rows((*HEADER, "OnsetFrame"), *((*row, 99) for row in ROWS)), "OnsetFrame stands", "take the column out"),
-    "a formula never computed": (formula, "row 3", "correct the cell"),
-    "merged cells": (merged, "row 3", "correct the cell"),
-    "a date for a number": (cell(2, 2, dt.date(2014, 5, 8)), "row 2", "correct the cell"),
-    "text for a number": (cell(4, 4, "thirty"), "'thirty' in column OffsetFrame", "correct the cell"),
-    "truth for a number": (cell(2, 2, True), "'True' in column OnsetFrame", "correct the cell"),
-    "a number with underscores": (cell(2, 2, "1_0"), "'1_0' in column OnsetFrame", "correct the cell"),
-    "a number of another script": (cell(2, 2, "\u0661\u0660"), "row 2", "correct the cell"),
-    "an enormous number": (cell(3, 2, "9" * 5000), "row 3", "correct the cell"),
-    "a fraction": (cell(2, 3, 20.5), "'20.5' in column ApexFrame", "correct the cell"),
-    "frames out of order": (cell(2, 3, 5), "row 2", "correct the cells"),
-    "two rows that contradict each other": (rows(HEADER, *ROWS, (*ROWS[0][:2], 11, 20, 30, "fear")), "two rows, 2 and 5", "leave the one"),
-    "a clip without a row": (rows(HEADER, *ROWS[:2]), "EP02_31", "owner's own sheet"),
+    "a formula never computed": (formula, "row 3", "correct it"),
+    "merged cells": (merged, "row 3", "correct it"),
+    "a date for a number": (cell(2, 2, dt.date(2014, 5, 8)), "row 2", "correct it"),
+    "text for a number": (cell(4, 4, "thirty"), "offset: 'thirty'", "correct it"),
+    "truth for a number": (cell(2, 2, True), "onset: 'True'", "correct it"),
+    "a number with underscores": (cell(2, 2, "1_0"), "onset: '1_0'", "correct it"),
+    "a number of another script": (cell(2, 2, "\u0661\u0660"), "row 2", "correct it"),
+    "an enormous number": (cell(3, 2, "9" * 5000), "row 3", "correct it"),
+    "a fraction": (cell(2, 3, 20.5), "apex: '20.5'", "correct it"),
+    "frames out of order": (cell(2, 4, 5), "row 2", "correct it"),
+    "two rows that contradict each other": (rows(HEADER, *ROWS, (*ROWS[0][:2], 11, 20, 30, "fear")), "twice", "correct it"),
+    "a clip without a row": (rows(HEADER, *ROWS[:2]), "EP02_31", "is the copy complete"),
     "no header": (rows(*ROWS), "no cell says 'Subject'", "owner's sheet"),
     "an empty sheet": (rows(), "no cell says 'Subject'", "owner's sheet"),
     "nothing in it": (content(lambda _: b""), "cannot be read", "fetch it again"),
@@ -103,14 +103,14 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
     ),
     "text with a wrong number": (
         content(lambda _: text([HEADER, (*ROWS[0][:3], "1,234", *ROWS[0][4:])])),
-        "'1,234' in column Apex",
+        "apex: '1,234'",
         "correct",
     ),
     "entities that grow": (part(SHEET, lambda raw: ENTITY + raw), f"{SHEET} has a DOCTYPE", "fetch it again"),
     "entities from a file": (part(SHEET, lambda raw: OUTSIDE + raw), f"{SHEET} has a DOCTYPE", "fetch it again"),
     "markup cut off": (part(SHEET, lambda raw: raw[:-40]), "cannot be read", "fetch it again"),
     "a style that is not there": (part("xl/styles.xml", lambda _: b"<styleSheet/"), "cannot be read", "fetch it again"),
-    "escape sequences in a cell": (cell(2, 2, "_x001b_[2J\u202e1"), "row 2", "correct the cell"),
+    "escape sequences in a cell": (cell(2, 2, "_x001b_[2J\u202e1"), "row 2", "correct it"),
 }
 
 
@@ -118,7 +118,7 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
 def test_a_bad_sheet(copy: Copy, cli: Cli, name: str) -> None:
     spoil, place, remedy = CASES[name]
     spoil(copy)
-    refused(cli("data", "set", "casme2", str(copy.root)), file=copy.sheet.name, place=place, remedy=remedy)
+    refused(cli("prepare", "casme2", "--source", "frames", "--scheme", "megc3"), file=copy.sheet.name, place=place, remedy=remedy)
 
 
 def test_the_sheet_that_is_spoilt_here_is_good(copy: Copy, cli: Cli) -> None:

@@ -157,10 +157,22 @@ def entry(database: str, subject: str, name: str, row: Cells, folder: Path | Non
     flags = tuple(f"sheet: {each.field} corrected" for each in done)
     described = replace(clip, emotion=row.emotion or None, units=cells.units(row.units), objective=row.objective or None, flags=flags)
     try:
-        numbers = {field: cells.frame(getattr(row, field)) for field in ("onset", "apex", "offset")}
+        numbers = {field: _number(row, field) for field in ("onset", "apex", "offset")}
         return Entry(_settled(described, numbers["onset"], numbers["apex"], numbers["offset"]), folder, where, "", tuple(done))
     except ValueError as error:
         return Entry(described, folder, where, str(error), tuple(done))
+
+
+def _number(row: Cells, field: str) -> int | None:
+    """Return a frame number of a row.
+
+    Raises:
+        ValueError: it is none; names the field.
+    """
+    try:
+        return cells.frame(getattr(row, field))
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from error
 
 
 def _settled(clip: Clip, onset: int | None, apex: int | None, offset: int | None) -> Clip:
