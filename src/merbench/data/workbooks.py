@@ -75,6 +75,8 @@ def read(path: Path) -> list[Cells]:
 
 
 def _sheets(content: bytes) -> list[Cells]:
+    if not content.strip():
+        raise ValueError("it is empty")
     if content.startswith(compound.MAGIC):
         if len(content) > oldbooks.LARGEST:
             raise ValueError(f"it is an .xls of more than {oldbooks.LARGEST:,} bytes")
@@ -91,8 +93,8 @@ def _sheets(content: bytes) -> list[Cells]:
 
 
 def _old(stream: bytes) -> list[Cells]:
-    text = _texts()
-    return [[tuple(map(text, row[:COLUMNS])) for row in rows] for rows in oldbooks.sheets(stream, CELLS)]
+    text, count = _texts(), _counted()
+    return [count(tuple(map(text, row[:COLUMNS])) for row in rows) for rows in oldbooks.sheets(stream, CELLS)]
 
 
 def _new(content: bytes) -> list[Cells]:
@@ -195,18 +197,20 @@ def _decoded(content: bytes) -> str:
         if CONTROL.search(words):
             break
         return words
-    raise ValueError("it is neither a workbook nor a text" if content else "it is empty")
+    raise ValueError("it is neither a workbook nor a text")
 
 
 def _counted() -> Callable[[Iterable[tuple[str, ...]]], Cells]:
+    """Return what collects the rows of a sheet without the empty cells at their ends, until all sheets have too many."""
     cells = 0
 
     def count(rows: Iterable[tuple[str, ...]]) -> Cells:
         nonlocal cells
         found: Cells = []
         for row in rows:
-            found.append(row)
-            cells += len(row)
+            last = max((place for place, cell in enumerate(row, start=1) if cell), default=0)
+            found.append(row[:last])
+            cells += last
             if len(found) > ROWS or cells > CELLS:
                 raise ValueError(f"it has more than {ROWS:,} rows or {CELLS:,} cells")
         return found
