@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import struct
 import warnings
 from collections.abc import Sequence
 
@@ -55,3 +56,9 @@ def text(rows: Rows, separator: str = ",", code: str = "utf-8-sig") -> bytes:
     made = io.StringIO()
     csv.writer(made, delimiter=separator).writerows(["" if cell is None else cell for cell in row] for row in rows)
     return made.getvalue().encode(code)
+
+
+def renamed(raw: bytes, name: str) -> bytes:
+    """Give the stream of an .xls another name."""
+    place = raw.index("Workbook\0".encode("utf-16-le"))
+    return raw[:place] + f"{name}\0".encode("utf-16-le").ljust(64, b"\0") + struct.pack("<H", 2 * len(name) + 2) + raw[place + 66 :]

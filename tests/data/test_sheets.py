@@ -5,20 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from merbench.data import sheets
+from merbench.data import sheets, workbooks
 from merbench.errors import UserError
 from tests.data.made_sheets import Cell, Rows, text, xls, xlsx
 
 COLUMNS = ("Subject", "Filename", "OnsetFrame", "Estimated Emotion")
-ROWS = (("01", "EP02_01f", 46, "happiness"), ("01", "EP03_02", 131, "others"), ("17", "EP01_09", 6, "disgust"))
-EXPECTED = [tuple(str(cell) for cell in row) for row in ROWS]
+TABLE: Rows = (
+    COLUMNS,
+    ("01", "EP02_01f", 46, "happiness"),
+    ("01", "EP03_02", 131, "others"),
+    ("17", "EP01_09", 6, "disgust"),
+)
+EXPECTED = [tuple(str(cell) for cell in row) for row in TABLE[1:]]
 FORMATS: dict[str, Callable[[Rows], bytes]] = {
     "xlsx": xlsx,
     "xls": xls,
@@ -52,7 +57,8 @@ def test_what_is_read_is_what_was_meant(tmp_path: Path, form: str, data: st.Data
     clips = draw(st.lists(st.tuples(WORD, WORD, NUMBER, NUMBER, WORD), min_size=1, max_size=4))
     names = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "Estimated Emotion")
     order = draw(st.permutations([*range(len(names)), None, None]))
-    case: Callable[[str], str] = draw(st.sampled_from([str, str.upper, str.lower, full_width]))
+    cases: list[Callable[[str], str]] = [str.strip, str.upper, str.lower, full_width]
+    case = draw(st.sampled_from(cases))
 
     def padded(cell: str) -> str:
         return draw(BLANK) + cell + draw(BLANK)
@@ -90,12 +96,12 @@ def full_width(word: str) -> str:
 def test_the_sheet_with_all_columns_is_read_wherever_it_stands(tmp_path: Path, form: Callable[..., bytes]) -> None:
     """CAS(ME)^3's workbooks have lists of wrong rows and eye blinks beside the labels."""
     lists: Rows = [("Subject", "Filename"), ("01", "EP02_01f")]
-    labels: Rows = [("the labels", None, None, None), COLUMNS, *ROWS]
+    labels: Rows = [("the labels", None, None, None), *TABLE]
     assert plain(sheets.read(written(tmp_path / "a", form(lists, [], labels, merged="A1:D1")), COLUMNS)) == EXPECTED
 
 
 def test_a_header_with_a_mark_and_broken_lines(tmp_path: Path) -> None:
-    rows = [("\ufeffSubject", "File\nname", "Onset\r\nFrame", "\u200bEstimated  Emotion"), *ROWS]
+    rows = [("\ufeffSubject", "File\nname", "Onset\r\nFrame", "\u200bEstimated  Emotion"), *TABLE[1:]]
     assert plain(sheets.read(written(tmp_path / "a.xlsx", xlsx(rows)), COLUMNS)) == EXPECTED
 
 
@@ -110,12 +116,13 @@ def test_other_names_of_columns_and_columns_that_may_lack(tmp_path: Path) -> Non
 
 
 def test_a_columns_own_name_counts_before_its_others(tmp_path: Path) -> None:
-    rows = [("ApexF2", "Subject", "ApexF1"), (9, "1", 8)]
-    path = written(tmp_path / "a.xlsx", xlsx(rows))
+    header: list[Cell] = ["ApexF2", "Subject", "ApexF1"]
+    row: list[Cell] = [9, "1", 8]
+    path = written(tmp_path / "a.xlsx", xlsx([header, row]))
     assert sheets.read(path, ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})[0]["Apex"] == "8"
-    path.write_bytes(xlsx([(*rows[0], "apex"), (*rows[1], 7)]))
+    path.write_bytes(xlsx([[*header, "apex"], [*row, 7]]))
     assert sheets.read(path, ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})[0]["Apex"] == "7"
-    path.write_bytes(xlsx([(*rows[0], "APEX F1"), (*rows[1], 7)]))
+    path.write_bytes(xlsx([[*header, "APEX F1"], [*row, 7]]))
     with pytest.raises(UserError, match="the column Apex stands in an annotation sheet twice"):
         sheets.read(path, ("Subject",), ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})
 
@@ -155,7 +162,7 @@ def test_a_cell_that_is_no_frame_number(tmp_path: Path, cell: str) -> None:
 def test_a_sheet_is_known_by_its_columns(tmp_path: Path) -> None:
     """People rename it, keep it with the crops, and leave other tables and open files beside it."""
     (tmp_path / "SAMM_CROP" / "xlsx" / "deep").mkdir(parents=True)
-    good = [COLUMNS, *ROWS]
+    good = TABLE
     for name in ("~$codes.xlsx", "._codes.xlsx", ".~lock.codes.xlsx", "SAMM_CROP/xlsx/deep/codes.xlsx"):
         written(tmp_path / name, xlsx(good) if "deep" in name else b"not a workbook")
     written(tmp_path / "counts.csv", b"a,b\n1,2\n")
@@ -173,7 +180,7 @@ def test_what_is_wrong_with_a_sheet_is_told_where_there_is_no_other(tmp_path: Pa
     assert sheets.candidates(tmp_path / "nowhere", COLUMNS) == []
     written(tmp_path / "openface.csv", b"a,b\n1,2\n")
     assert sheets.candidates(tmp_path, COLUMNS, named="CASME2*") == []
-    damaged = written(tmp_path / "casme2-coding.xlsx", xlsx([COLUMNS, *ROWS])[:2000])
+    damaged = written(tmp_path / "casme2-coding.xlsx", xlsx(TABLE)[:2000])
     with pytest.raises(UserError, match="cannot be read") as caught:
         sheets.candidates(tmp_path, COLUMNS, named="CASME2*")
     assert caught.value.where == str(damaged)
@@ -183,7 +190,7 @@ def test_what_is_wrong_with_a_sheet_is_told_where_there_is_no_other(tmp_path: Pa
 
 
 def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
-    outside, root = written(tmp_path / "private.xlsx", xlsx([COLUMNS, *ROWS])), tmp_path / "root"
+    outside, root = written(tmp_path / "private.xlsx", xlsx(TABLE)), tmp_path / "root"
     root.mkdir()
     (root / "CASME2.xlsx").symlink_to(outside)
     (root / "round").symlink_to(root)
@@ -191,23 +198,32 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     (root / "gone.xlsx").symlink_to(root / "nothing")
     with pytest.raises(UserError, match="a link that leads out"):
         sheets.candidates(root, COLUMNS, named="CASME2*")
-    inside = written(root / "real.xlsx", xlsx([COLUMNS, *ROWS]))
+    inside = written(root / "real.xlsx", xlsx(TABLE))
     assert [path for path, _ in sheets.candidates(root, COLUMNS)] == [inside]
 
 
 def test_folders_of_frames_are_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = []
+    listed: list[Path] = []
+    read: list[Path] = []
     scan = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(Path(folder)), scan(folder))[1])
+
+    def scandir(folder: Path) -> Iterator[os.DirEntry[str]]:
+        listed.append(folder)
+        return scan(folder)
+
+    def cells(path: Path) -> list[workbooks.Cells]:
+        read.append(path)
+        return []
+
+    monkeypatch.setattr(os, "scandir", scandir)
     frames = tmp_path / "CASME2-RAW" / "sub01" / "EP02_01f"
     frames.mkdir(parents=True)
-    written(frames / "codes.xlsx", xlsx([COLUMNS, *ROWS]))
+    written(frames / "codes.xlsx", xlsx(TABLE))
     assert sheets.candidates(tmp_path, COLUMNS) == []
     assert listed == [tmp_path, tmp_path / "CASME2-RAW", tmp_path / "CASME2-RAW" / "sub01"]
     for number in range(sheets.FILES + 5):
         written(tmp_path / f"{number:03}.csv", b"a,b\n")
-    read = []
-    monkeypatch.setattr(sheets.workbooks, "read", lambda path: read.append(path) or [])
+    monkeypatch.setattr(workbooks, "read", cells)
     assert sheets.candidates(tmp_path, COLUMNS, named="codes") == []
     assert len(read) == sheets.FILES
 

@@ -11,7 +11,7 @@ import pytest
 
 from merbench.data import compound, workbooks
 from merbench.errors import UserError
-from tests.data.made_sheets import Rows, text, xls, xlsx
+from tests.data.made_sheets import Rows, renamed, text, xls, xlsx
 
 ROWS: Rows = [("Subject", "Apex"), ("\u5f20", 7)]
 READ = [("Subject", "Apex"), ("\u5f20", "7")]
@@ -50,12 +50,6 @@ def zipped(*names: str) -> bytes:
         for name in names:
             archive.writestr(name, "x")
     return made.getvalue()
-
-
-def renamed(raw: bytes, name: str) -> bytes:
-    """Give the stream of an .xls another name."""
-    place = raw.index("Workbook\0".encode("utf-16-le"))
-    return raw[:place] + f"{name}\0".encode("utf-16-le").ljust(64, b"\0") + struct.pack("<H", 2 * len(name) + 2) + raw[place + 66 :]
 
 
 def strict() -> bytes:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from openpyxl import load_workbook
 
-from merbench.data import sheets
 from tests.conftest import Cli
+from tests.data.made_sheets import renamed, text, xls
 from tests.hostile import refused
 from tests.hostile.conftest import HEADER, ROWS, Copy, write_sheet
 
@@ -91,7 +91,21 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
     "nothing in it": (content(lambda _: b""), "cannot be read", "fetch it again"),
     "cut off": (content(lambda raw: raw[: len(raw) // 2]), "cannot be read", "fetch it again"),
     "an archive of something else": (zipped, "cannot be read", "fetch it again"),
-    "with a password": (content(lambda _: sheets.PROTECTED + b"\0" * 4000), "password", "without a password"),
+    "with a password": (content(lambda _: renamed(xls([HEADER, *ROWS]), "EncryptedPackage")), "password", "without a password"),
+    "an old .doc": (content(lambda _: renamed(xls([HEADER, *ROWS]), "WordDocument")), "another kind of document", "save it as .xlsx"),
+    "an old .xls cut off": (content(lambda _: xls([HEADER, *ROWS])[:3000]), "cannot be read", "fetch it again"),
+    "a web page": (content(lambda _: b"<!DOCTYPE html><html>404</html>"), "a web page", "fetch it again"),
+    "text that breaks off in a quote": (content(lambda _: text([HEADER, *ROWS]) + b'"12'), "cannot be read", "fetch it again"),
+    "a cell longer than Excel's": (
+        content(lambda _: text([HEADER, *ROWS, ("x" * 40_000,)])),
+        "more than 32,767 characters",
+        "fetch it again",
+    ),
+    "text with a wrong number": (
+        content(lambda _: text([HEADER, (*ROWS[0][:3], "1,234", *ROWS[0][4:])])),
+        "'1,234' in column Apex",
+        "correct",
+    ),
     "entities that grow": (part(SHEET, lambda raw: ENTITY + raw), f"{SHEET} has a DOCTYPE", "fetch it again"),
     "entities from a file": (part(SHEET, lambda raw: OUTSIDE + raw), f"{SHEET} has a DOCTYPE", "fetch it again"),
     "markup cut off": (part(SHEET, lambda raw: raw[:-40]), "cannot be read", "fetch it again"),
@@ -108,5 +122,12 @@ def test_a_bad_sheet(copy: Copy, cli: Cli, name: str) -> None:
 
 
 def test_the_sheet_that_is_spoilt_here_is_good(copy: Copy, cli: Cli) -> None:
+    found = cli("data", "set", "casme2", str(copy.root))
+    assert (found.code, "3 of 3 clips" in found.out) == (0, True), found.err
+
+
+@pytest.mark.parametrize("form", [xls, text])
+def test_an_old_workbook_and_text_under_its_name_are_good_too(copy: Copy, cli: Cli, form: Callable[..., bytes]) -> None:
+    copy.sheet.write_bytes(form([HEADER, *ROWS]))
     found = cli("data", "set", "casme2", str(copy.root))
     assert (found.code, "3 of 3 clips" in found.out) == (0, True), found.err

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from merbench.data.workbooks import UNSEEN
 
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: ord(" "), 0x3001: ord(",")}
 """Full-width signs as Chinese keyboards write them. NFKC would take an exponent for a digit too."""
+
+LONGEST = 100
+"""Characters of a cell in which a number is looked for; a longer one is none."""
 
 FRAME_NUMBER = re.compile(r"[0-9]{1,12}(\.0*)?")
 NOT_GIVEN = frozenset({"", "/", "-", "--", "\u2013", "\u2014", "n/a", "?"})
@@ -32,7 +36,7 @@ def frame(text: str) -> int | None:
     Raises:
         ValueError: the cell says something else: a fraction, a negative number, thousands, a date, an error, a formula never computed.
     """
-    plain = " ".join(text.translate(WIDE).translate(UNSEEN).split()).casefold()
+    plain = " ".join(text.translate(WIDE).translate(UNSEEN).split()).casefold() if len(text) <= LONGEST else text
     if plain in NOT_GIVEN:
         return None
     if FRAME_NUMBER.fullmatch(plain):
@@ -40,18 +44,20 @@ def frame(text: str) -> int | None:
     raise ValueError(f"{quoted(text)} is no frame number")
 
 
+@lru_cache(4096)  # a sheet has a few words, a hostile one a long word in many cells
 def word(text: str) -> str:
     """Return an emotion's cell in lower case and plain width, blanks as one: ``Others `` is ``others``."""
     return " ".join(unicodedata.normalize("NFKC", text).translate(UNSEEN).casefold().split())
 
 
+@lru_cache(4096)
 def units(text: str) -> tuple[str, ...]:
     """Return the action units of a cell in its order, each once: ``l4 + AU12`` is ``("L4", "12")``.
 
     A letter of intensity or kind stays (``12B``, ``12(k)``). Units between which the coder did not decide, all those of a bracket
     among them, end with a question mark: ``R6 or R12`` is ``("R6?", "R12?")``.
     """
-    plain = text.translate(WIDE).translate(UNSEEN)
+    plain = " ".join(text.translate(WIDE).translate(UNSEEN).split())
     for spelling, plainer in SPELLINGS:
         plain = spelling.sub(plainer, plain)
     found: list[tuple[str, int]] = []

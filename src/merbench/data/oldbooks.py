@@ -19,7 +19,7 @@ STARTS = (b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08")
 LARGEST = 2**23
 """Bytes; the owners' have less than one million."""
 
-SHEETS = 100
+SHEETS, RECORDS = 100, 500_000
 SHORT = 600
 """Bytes of a number's format; xlrd looks for its brackets in a time that grows with the square."""
 
@@ -78,7 +78,7 @@ def _tamed(stream: bytes, most: int) -> bytes:
         ValueError: there are too many cells or sheets, or a sheet begins where none does.
     """
     tamed, starts, begins, widths, cells = bytearray(stream), set(), [], dict[int, int](), 0
-    place, strings = 0, list[bytes]()
+    place, records, strings = 0, 0, list[bytes]()
     while place + 4 <= len(stream):
         code, length = struct.unpack_from("<HH", stream, place)
         data = stream[place + 4 : place + 4 + length]
@@ -100,7 +100,9 @@ def _tamed(stream: bytes, most: int) -> bytes:
             widths[row] = max(widths.get(row, 0), column + 1 + (len(data) // 6 if code == MULRK else 0))
         if code not in KNOWN or (code in FORMATS and length > SHORT):
             struct.pack_into("<H", tamed, place, UNKNOWN)
-        place += 4 + length
+        place, records = place + 4 + length, records + 1
+        if records > RECORDS:
+            raise ValueError(f"it has more than {RECORDS:,} records")
     if strings:
         _check_strings(strings)
     if cells + sum(widths.values()) > most:

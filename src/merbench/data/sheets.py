@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from merbench import guard
 from merbench.data import workbooks
+from merbench.data.cells import LONGEST, quoted
 from merbench.data.cells import frame as frame
-from merbench.data.cells import quoted
 from merbench.data.cells import units as units
 from merbench.data.cells import word as word
 from merbench.errors import UserError
@@ -240,6 +240,8 @@ def _header(
 
 
 def _plain(cell: str) -> str:
+    if len(cell) > LONGEST:
+        return ""
     return "".join(word(cell).split())
 
 

@@ -32,6 +32,9 @@ LARGEST, TEXT, ROWS, CELLS = 2**26, 2**24, 100_000, 2_000_000
 COLUMNS = 200
 """Of a sheet that are read; no owner's has more than 20."""
 
+LONGEST = 32_767
+"""Characters of a cell, as in Excel."""
+
 SEPARATORS = ",;\t"
 UNSEEN = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
 """Characters without width that copying leaves in a cell."""
@@ -229,6 +232,8 @@ def _texts() -> Callable[[object], str]:
             return str(int(cell))
         written = cell if isinstance(cell, str) else str(cell)
         if written not in made:
+            if len(written) > LONGEST:
+                raise ValueError(f"a cell has more than {LONGEST:,} characters")
             made[written] = " ".join(written.translate(UNSEEN).split())
         return made[written]
 
