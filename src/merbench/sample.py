@@ -38,13 +38,19 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One held-out subject.
+    """What is learnt from and what is judged by one model.
 
     Attributes:
-        subject: who is held out, ``casme2/sub01``.
-        train, test: positions in the clip list; no subject stands on both sides.
+        held_out: what the keys of all held-out clips begin with: a subject, ``casme2/sub01``, or a whole database, ``samm``.
+        train, test: positions in the clip list; nobody stands on both sides.
     """
 
-    subject: str
+    held_out: str
     train: tuple[int, ...]
     test: tuple[int, ...]
+
+
+def is_of(key: str, held_out: str) -> bool:
+    """Return whether a clip is one of those held out, by its key: of that very subject, or of some subject of that database."""
+    subject = key.rpartition("/")[0]
+    return subject == held_out if "/" in held_out else subject.startswith(f"{held_out}/")

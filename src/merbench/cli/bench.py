@@ -31,6 +31,10 @@ def bench(
     scheme: Annotated[
         str | None, typer.Option(help="Clips and classes: megc3, or megc3-mini for a first look. Left out: what the data are good for.")
     ] = None,
+    protocol: Annotated[
+        Literal["loso", "lodo"],
+        typer.Option(help="What a fold holds out: one subject (loso), or one database (lodo), never ranked together."),
+    ] = "loso",
     preset: Annotated[
         Literal["full", "quick"] | None, typer.Option(help="As published, or shortened for a first look. Left out: quick on megc3-mini.")
     ] = None,
@@ -50,9 +54,9 @@ def bench(
     ] = False,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
-    """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
+    """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
-        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs, save_weights)
+        code = _bench(method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights)
     raise typer.Exit(code)
 
 
@@ -61,6 +65,7 @@ def _bench(
     overrides: list[str],
     on: str | None,
     scheme: str | None,
+    protocol: str,
     preset: Literal["full", "quick"] | None,
     seeds: int,
     workers: str,
@@ -88,6 +93,7 @@ def _bench(
                 seeds=seeds,
                 worker_count=settled.workers,
                 root=runs,
+                protocol=protocol,
                 watch=watch,
                 save_weights=save_weights,
             )
@@ -106,7 +112,7 @@ def _run(planned: Plan) -> int:
 
     screen = console()
     missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
-    about = f"{planned.request.name} on {planned.request.data.on}, {len(planned.folds)} folds"
+    about = f"{planned.request.name} on {planned.request.data.on}, {planned.request.protocol}, {len(planned.folds)} folds"
     screen.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
     columns = (
         TextColumn("{task.description}"),

@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 
 from merbench import methods, processes
 from merbench.config import Data, Preset, Request, resolve, run_key
-from merbench.data import load, manifest, protocol, schemes, store
+from merbench.data import load, manifest, schemes, store
 from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
+from merbench.data.protocol import check, folds_of
 from merbench.engine import fold, workers
 from merbench.engine.pretraining import check_sizes
 from merbench.engine.trial import check_changes, tried, tried_on_macro
@@ -53,7 +54,7 @@ class Plan:
     @property
     def names(self) -> list[str]:
         """Return the names of all fold files this plan asks for."""
-        return [fold_name(fold.subject, seed) for seed in range(self.seeds) for fold in self.folds]
+        return [fold_name(fold.held_out, seed) for seed in range(self.seeds) for fold in self.folds]
 
     @property
     def missing(self) -> list[workers.Task]:
@@ -64,7 +65,7 @@ class Plan:
 
     def name(self, task: workers.Task) -> str:
         """Return a task's fold name."""
-        return fold_name(self.folds[task.fold].subject, task.seed)
+        return fold_name(self.folds[task.fold].held_out, task.seed)
 
 
 def plan(
@@ -78,6 +79,7 @@ def plan(
     seeds: int,
     worker_count: int | None,
     root: Path,
+    protocol: str = "loso",
     watch: Watch = silent,
     save_weights: bool = False,
 ) -> Plan:
@@ -88,6 +90,7 @@ def plan(
         seeds: how many seed indices, from 0.
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
+        protocol: how folds are made: ``loso`` or ``lodo``.
         watch: told how far the preparation of the data is.
         save_weights: keep each fold's weights beside its file; no part of the request.
 
@@ -99,13 +102,14 @@ def plan(
     if scheme not in schemes.SCHEMES:
         raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
     data = Data(manifest.join(manifest.databases_of(on)), source)
-    request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
+    request = resolve(name, constructor, data=data, scheme=scheme, protocol=protocol, preset=preset, overrides=overrides)
+    check(protocol, manifest.databases_of(on))
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)
     prepared = store.load(*folders)
     trial = tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
-    folds = protocol.loso(prepared.clips)
+    folds = folds_of(protocol, prepared.clips)
     for stage in trial.stages():
         if stage.on == "training":
             check_batch(folds, stage.filled(request.training).batch or 1)
@@ -116,7 +120,7 @@ def plan(
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))
     provenance = Provenance(
         request_key=key,
-        folds=[fold.subject for fold in folds],
+        folds=[fold.held_out for fold in folds],
         clips=len(prepared.clips),
         classes=list(prepared.classes),
         data={
