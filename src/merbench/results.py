@@ -23,7 +23,7 @@ from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write
 ROOT = Path("runs")
 LARGEST = 2**24
 """Bytes of a provenance."""
-FOLD_NAME = re.compile(r"[a-z0-9]+(--[^/ ]+)?--s(0|[1-9][0-9]*)", re.ASCII)
+FOLD_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(--[^/ ]+)?--s(0|[1-9][0-9]*)", re.ASCII)
 
 DECISIVE = ("torch", "pytorch-lightning", "numpy", "scikit-learn")
 """Packages whose version may move a number; folds trained with unlike ones are not mixed."""

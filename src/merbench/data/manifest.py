@@ -27,13 +27,13 @@ COMPOSITES = {"3db": ("smic", "casme2", "samm")}
 """Short names: 3DB is the composite of MEGC2019."""
 
 
-def table(name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Read one CSV of data_manifests.
+def table(name: str, columns: tuple[str, ...], blank: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """Read one CSV of data_manifests; only the columns in ``blank`` may have empty cells.
 
     Raises:
         UserError: the file is missing or its columns are others.
     """
-    path = shipped("data_manifests") / f"{name}.csv"
+    path, spared = shipped("data_manifests") / f"{name}.csv", f" but {', '.join(blank)}" if blank else ""
     if not path.is_file():
         raise UserError(f"the manifest '{name}' is missing", where=path, remedy=RESTORE)
     try:
@@ -44,9 +44,11 @@ def table(name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
             raise ValueError(f"line 1: columns are {', '.join(head)[:200]}; they should be {', '.join(columns)}")
         rows = []
         for cells in reader:
-            if len(cells) != len(columns) or not all(cell and cell.isprintable() and cell == cell.strip() for cell in cells):
+            if len(cells) != len(columns) or not all(
+                (cell or name in blank) and cell.isprintable() and cell == cell.strip() for name, cell in zip(columns, cells, strict=True)
+            ):
                 raise ValueError(
-                    f"line {reader.line_num}: {len(cells)} cells; {len(columns)} are wanted, none of them empty or with blanks around it"
+                    f"line {reader.line_num}: {len(cells)} cells; {len(columns)} are wanted, none of them empty{spared} or with blanks around it"
                 )
             rows.append(dict(zip(columns, cells, strict=True)))
     except (OSError, ValueError, csv.Error) as error:
