@@ -226,5 +226,5 @@ def test_the_golden_rows_on_real_flow(reference: Path, here: Path, cli: Cli, mon
     raw, centred = found["svm_flow[centred=false,mirrored=false]"], found["svm_flow"]
     assert (raw["uf1"], raw["uar"]) == pytest.approx((0.7387, 0.7430), abs=0.002)
     assert (centred["uf1"], centred["uar"]) == pytest.approx((0.7829, 0.7907), abs=0.002)
-    assert raw["parts"]["smic"] == pytest.approx([0.6580, 0.6589], abs=0.002)
-    assert centred["parts"]["casme2"] == pytest.approx([0.8864, 0.9005], abs=0.002)
+    assert raw["parts"]["smic"][:2] == pytest.approx([0.6580, 0.6589], abs=0.002)
+    assert centred["parts"]["casme2"][:2] == pytest.approx([0.8864, 0.9005], abs=0.002)
