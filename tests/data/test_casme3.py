@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from merbench.errors import UserError
 from merbench.sample import EMOTIONS
 from merbench.settings import variable
 from tests.conftest import FEW_MACRO, Cli
+from tests.data.made_sheets import xls
 from tests.data.test_prepare import difference
 
 SHEET = "CAS(ME)3_part_A_v2.xlsx"
@@ -142,10 +144,12 @@ def test_where_the_camera_dropped_a_frame_the_nearest_is_taken_and_told(copied: 
     ("change", "message"),
     [
         (cell(0, "sub11"), "'sub11' is no subject: they are called spNO.1"),
-        (cell(3, "/"), "the sheet gives no onset"),
-        (cell(5, 0), "onset 741 is not before offset 0"),
+        (cell(3, "/"), "casme3-macro/spNO.11/m_/ cannot be used: the sheet gives no onset"),
+        (cell(3, "741-792"), "'741-792' is no frame number"),
+        (cell(4, "=C3+10"), "is no frame number"),
+        (cell(5, 0), "casme3-macro/spNO.11/m_741 cannot be used: onset 741 is not before offset 0"),
         (cell(8, "joy"), "'joy' is no emotion"),
-        (cell(8, None), "'None' is no emotion"),
+        (cell(8, None), "'' is no emotion"),
         (cell(1, "b"), "the folder of casme3-macro/spNO.11/b_741 is not there"),
     ],
 )
@@ -153,7 +157,16 @@ def test_a_wrong_cell_is_named(copied: Path, change: Callable[[list[Cell]], list
     edit(copied, change)
     found = refusal(copied)
     assert message in found.what
-    assert "row" in found.where or "Part_A_MaE_clip" in found.where
+    assert re.search(r"xlsx, row [0-9]+$", found.where) or found.where == str(copied / FRAMES)
+
+
+@pytest.mark.parametrize("apex", [0, 740, 793, None, "/"])
+def test_an_apex_that_cannot_be_is_the_middle_frame_and_told(copied: Path, apex: Cell) -> None:
+    edit(copied, cell(4, apex))
+    (found,) = (each.clip for each in casme3.macro(copied) if each.clip.name == "m_741")
+    assert (found.onset, found.apex, found.offset) == (741, 766, 792)
+    told = () if apex in (None, "/") else ("apex: not between onset and offset in the sheet",)
+    assert found.flags == (*told, "apex: middle frame")
 
 
 def test_all_clips_that_cannot_be_used_are_told_at_once(copied: Path) -> None:
@@ -162,25 +175,44 @@ def test_all_clips_that_cannot_be_used_are_told_at_once(copied: Path) -> None:
     lose(copied, "spNO.18_k_277", 277, 289)
     found = refusal(copied)
     assert "3 of 4 clips cannot be used" in found.what
-    for part in ("'joy'", "spNO.18/l_132", "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing"):
+    for part in ("'joy'", "the folder of casme3-macro/spNO.18/l_132 is not there", "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing"):
         assert part in found.what
 
 
 def test_a_doubled_row_is_named(copied: Path) -> None:
     edit(copied, cell(1, "m", of="d_497"))
     edit(copied, cell(3, 741, of="m_497"))
-    assert "casme3-macro/spNO.11/m_741 cannot be used: it stands there twice" in refusal(copied).what
+    found = refusal(copied)
+    assert "casme3-macro/spNO.11/m_741 cannot be used: it stands there twice" in found.what
+    assert len(set(re.findall("row [0-9]+", found.what))) == 2
 
 
 def test_a_copy_without_what_is_needed(copied: Path, tmp_path: Path) -> None:
     assert "a database's folder is not there" in refusal(tmp_path / "nowhere").what
     (copied / SHEET).rename(copied / "CAS(ME)3_part_A_v2.xls")
-    assert len(casme3.macro(copied)) == 4, "a sheet is known by its content"
+    assert len(casme3.macro(copied)) == 4, "what a sheet is, its content says"
+    sheet = (copied / "CAS(ME)3_part_A_v2.xls").read_bytes()
     (copied / "CAS(ME)3_part_A_v2.xls").unlink()
-    assert "no annotation sheet is there" in refusal(copied).what
+    found = refusal(copied)
+    assert "no annotation sheet is there: none has the columns Subject, Filename, Onset" in found.what
+    assert "CAS(ME)3_part_A_v2.xls" in found.remedy
+    (copied / SHEET).write_bytes(sheet)
     shutil.rmtree(copied / "Part_A_MaE_clip")
-    (copied / "Part_A_ME_clip/frame/spNO.11_a_1").mkdir(parents=True)
-    assert "no folder spNO.1_a_355" in refusal(copied).what, "an empty one is none"
+    micro = copied / "Part_A_ME_clip/frame/spNO.11_a_1"
+    micro.mkdir(parents=True)
+    assert "no folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3 in it" in refusal(copied).what
+    (micro / "1.jpg").touch()
+    found = refusal(copied)
+    assert "4 of 4 clips cannot be used" in found.what, "micro-expressions are not taken for them"
+
+
+def test_the_sheet_of_excel_97_is_read(copied: Path) -> None:
+    """The owners hand out ``CAS(ME)3_part_A_v2.xls``."""
+    before = casme3.macro(copied)
+    rows = [list(cells) for cells in load_workbook(copied / SHEET).worksheets[0].iter_rows(values_only=True)]
+    (copied / SHEET).unlink()
+    (copied / "CAS(ME)3_part_A_v2.xls").write_bytes(xls(rows))
+    assert casme3.macro(copied) == before
 
 
 def test_a_sheet_without_macro_rows(copied: Path) -> None:
@@ -237,11 +269,10 @@ def test_a_source_without_macro_clips_is_refused_with_the_reason(bare: Path, ren
 def test_a_recorded_copy_is_remembered_and_shown(copied: Path, bare: Path, rendered_macro: Path, cli: Cli) -> None:
     found = cli("data", "set", "casme3", str(copied))
     assert found.code == 0, found.err
-    assert "4 macro-expression clips to pre-train on, " in found.out
+    assert "4 macro-expression clips to pre-train on" in found.out
     assert "next: merbench prepare macro" in found.out
-    assert f"casme3: {copied}\n  4 macro-expression clips" in cli("datasets").out
+    assert re.search(rf"casme3: {re.escape(str(copied))}\n.*4 macro-expression clips", cli("datasets").out)
     assert macro.set_up() == "frames"
-    assert load.set_up() is None, "nothing to be judged on is set up"
     refused = cli("data", "set", "casme3", str(rendered_macro / "casme3"))
     assert refused.code == 2
     assert "rendered, not recorded" in refused.err

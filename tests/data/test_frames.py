@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -125,52 +124,105 @@ def test_without_an_apex_the_middle_stands_for_it_and_a_flag_says_so(tmp_path: P
     assert found.apex.name == "img26.jpg"
 
 
+@pytest.mark.parametrize(("there", "offset"), [((10,), 10), ((10,), 45), ((10, 46), 45), ((12, 60), 20)])
+def test_a_clip_in_which_nothing_can_move_is_refused(tmp_path: Path, there: tuple[int, ...], offset: int) -> None:
+    """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
+    with pytest.raises(UserError, match="no frame between onset and offset"):
+        frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=offset), clip_of(tmp_path, *there))
+
+
+def test_of_two_frames_the_second_stands_for_the_apex(tmp_path: Path) -> None:
+    found = frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=11), clip_of(tmp_path, 10, 11))
+    assert (found.clip.apex, found.clip.flags) == (11, ("apex: middle frame",))
+
+
+@pytest.mark.parametrize(
+    ("there", "lost", "told"),
+    [
+        ((20, 45), "onset frame 10", "the folder has 2 frames from 20 to 45"),
+        ((19, 20, 45), "onset frame 10", "the folder has 3 frames from 19 to 45"),
+        ((10, 45), "apex frame 20", "between onset and offset there are 1 frames from 45 to 45"),
+        ((10, 11, 29, 45), "apex frame 20", "between onset and offset there are 3 frames from 11 to 45"),
+    ],
+)
+def test_an_onset_or_apex_that_nothing_is_near_is_refused(tmp_path: Path, there: tuple[int, ...], lost: str, told: str) -> None:
+    with pytest.raises(UserError, match=f"the {lost} of casme2/sub01/EP02_01f is missing: {told}") as caught:
+        frames.footage(CLIP, clip_of(tmp_path, *there))
+    assert caught.value.where == str(tmp_path)
+    assert "fetch this clip again" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("there", "onset", "apex", "flags"),
     [
-        ((12, 20, 45), 12, 20, ("onset: nearest frame for a missing one",)),
-        ((10, 17, 45), 10, 17, ("apex: nearest frame for a missing one",)),
-        ((10, 20, 40), 10, 20, ("offset: beyond the frames, the last one is taken",)),
+        ((10, 20, 45), 10, 20, ()),
+        ((18, 20, 45), 18, 20, ("onset: nearest frame for a missing one",)),
+        ((2, 20, 45), 2, 20, ("onset: nearest frame for a missing one",)),
+        ((8, 12, 20, 45), 8, 20, ("onset: nearest frame for a missing one",)),
+        ((10, 28, 45), 10, 28, ("apex: nearest frame for a missing one",)),
+        ((10, 17, 23, 45), 10, 17, ("apex: nearest frame for a missing one",)),
+        ((14, 15, 45), 14, 15, ("onset: nearest frame for a missing one", "apex: nearest frame for a missing one")),
+        ((18, 19, 45), 18, 19, ("onset: nearest frame for a missing one", "apex: nearest frame for a missing one")),
     ],
 )
-def test_a_frame_that_is_not_there_is_replaced_from_near_and_told(
+def test_a_lost_onset_or_apex_is_the_nearest_within_eight_and_told(
     tmp_path: Path, there: tuple[int, ...], onset: int, apex: int, flags: tuple[str, ...]
 ) -> None:
+    """Of two equally near the earlier is taken; the apex is looked for after the onset that is used."""
     found = frames.footage(CLIP, clip_of(tmp_path, *there))
-    assert (found.clip.onset, found.clip.apex, found.clip.offset) == (onset, apex, min(45, there[-1]))
+    assert (found.clip.onset, found.clip.apex, found.clip.offset) == (onset, apex, 45)
     assert (found.onset.name, found.apex.name) == (f"img{onset}.jpg", f"img{apex}.jpg")
-    assert set(flags) <= set(found.clip.flags)
-    assert found.times[0] == 0
+    assert tuple(flag for flag in found.clip.flags if not flag.startswith("sequence")) == flags
+    assert (found.times[0], found.times[-1]) == (0, pytest.approx((45 - onset) / (apex - onset)))
 
 
-def test_a_table_of_apexes_overrules_the_sheet_and_must_have_the_clip(tmp_path: Path) -> None:
-    there = clip_of(tmp_path, 10, 14, 20, 45)
-    assert frames.footage(CLIP, there, {CLIP.key: 14}).clip.apex == 14
-    assert frames.footage(CLIP, there, {CLIP.key: 14}).clip.flags[0] == "apex: from the user's table"
-    assert frames.footage(CLIP, there, {}).clip.apex == 20, "the sheet has one"
-    with pytest.raises(UserError, match="the table of apexes lacks casme2/sub01/EP02_01f"):
-        frames.footage(replace(CLIP, apex=None), there, {})
+def test_an_onset_before_the_folder_is_not_the_apex(tmp_path: Path) -> None:
+    """The apex of the sheet is 15; the first frame that is there, 17, stands for the onset, and cannot stand for both."""
+    found = frames.footage(Clip("a", "a/1", "x", onset=10, apex=15, offset=30), clip_of(tmp_path, 17, 18, 30))
+    assert (found.clip.onset, found.clip.apex) == (17, 18)
 
 
-def test_where_motion_finds_the_apex_every_later_frame_is_asked(tmp_path: Path) -> None:
-    found = frames.footage(replace(CLIP, apex=None), clip_of(tmp_path, 3, 10, 14, 20, 45, 60), "flow")
+def test_an_offset_beyond_the_folder_is_the_last_frame_and_told(tmp_path: Path) -> None:
+    found = frames.footage(CLIP, clip_of(tmp_path, *range(5, 41)))
+    assert (found.clip.offset, found.clip.flags) == (40, ("offset: beyond the frames, the last one is taken",))
+    assert found.sequence[-1].name == "img40.jpg"
+    inside = frames.footage(CLIP, clip_of(tmp_path, 60))
+    assert inside.clip.offset == 45, "what lies behind a gap is not the clip's"
+
+
+def test_the_middle_is_that_of_what_is_there(tmp_path: Path) -> None:
+    clip = Clip("smic", "smic/s01", "x", onset=10, offset=110)
+    assert frames.footage(clip, clip_of(tmp_path, *range(10, 31))).clip.apex == 20
+
+
+def test_by_motion_every_frame_after_the_onset_is_a_candidate_where_no_apex_is_given(tmp_path: Path) -> None:
+    folder = clip_of(tmp_path, 4, 10, 14, 20, 45, 46)
+    found = frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=45), folder, "flow")
     assert [number for number, _ in found.candidates] == [14, 20, 45]
-    assert {path.name for path in found.files} >= {"img14.jpg", "img20.jpg", "img45.jpg"}
-    assert not frames.footage(CLIP, clip_of(tmp_path, 10), "flow").candidates, "the sheet says it"
+    assert set(folder.iterdir()) >= set(found.files) >= {path for _, path in found.candidates}
+    assert not any(flag.startswith("apex") for flag in found.clip.flags), "which it is, is told when it is found"
+    assert frames.footage(CLIP, folder, "flow").candidates == (), "the sheet gives one"
 
 
-@pytest.mark.parametrize("there", [(10,)])
-def test_a_clip_in_which_nothing_can_move_is_refused(tmp_path: Path, there: tuple[int, ...]) -> None:
-    """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
-    with pytest.raises(UserError, match="no frame between onset and offset"):
-        frames.footage(Clip("smic", "smic/s01", "x", onset=there[0], offset=there[-1]), clip_of(tmp_path, *there))
+def test_a_table_of_apexes_overrules_the_sheet_and_has_every_clip_without_one(tmp_path: Path) -> None:
+    folder, bare = clip_of(tmp_path, *range(10, 46)), Clip("smic", "smic/s01", "x", onset=10, offset=45)
+    for clip in (CLIP, bare):
+        found = frames.footage(clip, folder, {clip.key: 31})
+        assert (found.clip.apex, found.apex.name, found.clip.flags) == (31, "img31.jpg", ("apex: from the user's table",))
+    assert frames.footage(CLIP, folder, {}).clip.apex == 20, "what it does not name is the sheet's"
+    with pytest.raises(UserError, match="the table of apexes lacks smic/s01/x, which has none") as caught:
+        frames.footage(bare, folder, {CLIP.key: 31})
+    assert caught.value.where == "--apex table"
 
 
-@pytest.mark.parametrize(("there", "lost"), [((19, 20, 45), "onset frame 10"), ((10, 29, 45), "apex frame 20")])
-def test_a_lost_onset_or_apex_is_not_replaced_from_far_away(tmp_path: Path, there: tuple[int, ...], lost: str) -> None:
-    with pytest.raises(UserError, match=f"the {lost} of casme2/sub01/EP02_01f is missing: ") as caught:
-        frames.footage(CLIP, clip_of(tmp_path, *there))
-    assert caught.value.where == str(tmp_path)
+@pytest.mark.parametrize("apex", [0, 9, 10, 46, 10**12])
+def test_an_apex_of_the_table_that_cannot_be_is_not_moved(tmp_path: Path, apex: int) -> None:
+    """Frame 9 became frame 11, under the name of the user's table."""
+    with pytest.raises(UserError, match=rf"the table of apexes says {apex} for casme2/sub01/EP02_01f, which goes from 10 to 45") as caught:
+        frames.footage(CLIP, clip_of(tmp_path, *range(5, 60)), {CLIP.key: apex})
+    assert caught.value.where == "--apex table"
+    assert "correct its row" in caught.value.remedy
+
 
 
 def test_red_comes_first_and_grey_has_three_equal_channels(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tests.conftest import Rendered
 from tests.data.made_sheets import Cell, xlsx
 
 SHEETS = {"casme2": "CASME2-coding-20140508.xlsx", "samm": "SAMM_Micro_FACS_Codes_v2.xlsx"}
+OTHER_SHEET = "CASME2-coding-20190701.xlsx"
 
 
 def scene_numbers(rendered: Rendered) -> dict[str, Clip]:
@@ -66,9 +67,9 @@ def copies(rendered: Rendered, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def casme2(copies: Callable[[str], Path]) -> Path:
-    """A copy with the sheet of 2014 alone."""
+    """With one sheet alone, that of 2014."""
     root = copies("casme2")
-    (root / "CASME2-coding-20190701.xlsx").unlink()
+    (root / OTHER_SHEET).unlink()
     return root
 
 
@@ -123,28 +124,55 @@ def test_a_sheet_with_columns_missing(rendered: Rendered, casme2: Path) -> None:
     assert error.where.endswith(SHEETS["casme2"] + ", row 1")
 
 
-def test_no_sheet_two_sheets_and_a_sheet_without_header(rendered: Rendered, casme2: Path) -> None:
+def test_no_sheet_and_a_sheet_without_header(rendered: Rendered, casme2: Path) -> None:
     sheet = casme2 / SHEETS["casme2"]
     (casme2 / f"~${sheet.name}").touch()  # of a sheet that is open
     load.read("casme2", casme2, rendered.clips("casme2"))
-    shutil.copy(sheet, casme2 / "any name.xlsx")
-    assert [copy.sheet for copy in load.survey("casme2", casme2)] == [sheet, casme2 / "any name.xlsx"], "both say the same"
-    (casme2 / "any name.xlsx").unlink()
     rewritten(sheet, lambda rows: rows.pop(0))
     assert "no cell says 'Subject'" in refusal(rendered, casme2).what
     sheet.unlink()
-    assert "no annotation sheet is there" in refusal(rendered, casme2).what
+    error = refusal(rendered, casme2)
+    assert "no annotation sheet is there: none has the columns Subject, Filename, OnsetFrame" in error.what
+    assert SHEETS["casme2"] in error.remedy
+
+
+def test_several_sheets_are_several_readings_of_one_copy(rendered: Rendered, copies: Callable[[str], Path]) -> None:
+    """The sheet of 2014 goes first, whatever the files are called; a file that is no sheet is passed over."""
+    root = copies("casme2")
+    (root / SHEETS["casme2"]).rename(root / "z.xlsx")
+    (root / OTHER_SHEET).rename(root / "a.xlsx")
+    (root / "notes.xlsx").write_bytes(xlsx([["Subject", "Remarks"], ["01", "wore glasses"]]))
+    (root / "broken.xlsx").write_bytes(b"PK no workbook")
+    surveyed = load.survey("casme2", root)
+    assert [copy.sheet and copy.sheet.name for copy in surveyed] == ["z.xlsx", "a.xlsx"]
+    assert [[entry.clip.key for entry in copy.entries] for copy in surveyed] == [[clip.key for clip in rendered.clips("casme2")]] * 2
 
 
 def row_number(rows: list[list[Cell]], name: str) -> int:
     return next(index for index, row in enumerate(rows) if name in row)
 
 
+def spoilt(root: Path, column: str, cell: Cell | Callable[[dict[str, Cell]], Cell]) -> int:
+    """Change a cell of sub06/EP02_31; returns the number of its row."""
+    places = []
+
+    def change(rows: list[list[Cell]]) -> None:
+        place = row_number(rows, "EP02_31")
+        here = {str(name): value for name, value in zip(rows[0], rows[place], strict=False)}
+        rows[place][rows[0].index(column)] = cell(here) if callable(cell) else cell
+        places.append(place + 1)
+
+    rewritten(root / SHEETS["casme2"], change)
+    return places[0]
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "told"),
     [
+        ("ApexFrame", "twenty", "'twenty' is no frame number"),
+        ("ApexFrame", "20.5", "'20.5' is no frame number"),
         ("OnsetFrame", None, "the sheet gives no onset"),
-        ("OnsetFrame", "4a", "'4a' is no frame number"),
+        ("OnsetFrame", "/", "the sheet gives no onset"),
         ("OnsetFrame", 99999, "onset 99999 is not before offset"),
         ("OffsetFrame", 1, "is not before offset 1"),
         ("Filename", "EP99_99", "clip casme2/sub06/EP02_31 has no row"),
@@ -152,72 +180,93 @@ def row_number(rows: list[list[Cell]], name: str) -> int:
     ],
 )
 def test_a_wrong_cell_is_named_with_its_row(rendered: Rendered, casme2: Path, column: str, cell: Cell, told: str) -> None:
-    places = []
-
-    def change(rows: list[list[Cell]]) -> None:
-        place = row_number(rows, "EP02_31")
-        rows[place][rows[0].index(column)] = cell
-        places.append(place + 1)
-
-    rewritten(casme2 / SHEETS["casme2"], change)
+    row = spoilt(casme2, column, cell)
     error = refusal(rendered, casme2)
     assert told in error.what
-    assert error.where.endswith(SHEETS["casme2"] if "no row" in told else f"{SHEETS['casme2']}, row {places[0]}")
+    assert "casme2/sub06/EP02_31" in error.what
+    assert error.where.endswith(SHEETS["casme2"] if "no row" in told else f"{SHEETS['casme2']}, row {row}")
 
 
 @pytest.mark.parametrize(
-    ("cell", "flag"),
+    ("cell", "flags"),
     [
-        ("/", None),
-        (None, None),
-        ("onset", "apex: the onset in the sheet"),
-        (1, "apex: not between onset and offset in the sheet"),
-        (99999, "apex: not between onset and offset in the sheet"),
+        ("/", ("apex: middle frame",)),
+        (None, ("apex: middle frame",)),
+        ("-", ("apex: middle frame",)),
+        (lambda row: row["OnsetFrame"], ("apex: the onset in the sheet", "apex: middle frame")),
+        (1, ("apex: not between onset and offset in the sheet", "apex: middle frame")),
+        (0, ("apex: not between onset and offset in the sheet", "apex: middle frame")),
+        (99999, ("apex: not between onset and offset in the sheet", "apex: middle frame")),
     ],
 )
-def test_an_apex_that_cannot_be_is_replaced_and_told(rendered: Rendered, casme2: Path, cell: Cell, flag: str | None) -> None:
-    """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
-
-    def change(rows: list[list[Cell]]) -> None:
-        row = rows[row_number(rows, "EP02_31")]
-        row[rows[0].index("ApexFrame")] = row[rows[0].index("OnsetFrame")] if cell == "onset" else cell
-
-    rewritten(casme2 / SHEETS["casme2"], change)
-    (found,) = (each for each in load.read("casme2", casme2, rendered.clips("casme2")) if each.clip.name == "EP02_31")
-    clip = found.clip
+def test_an_apex_that_cannot_be_is_replaced_and_told(
+    rendered: Rendered, casme2: Path, cell: Cell | Callable[[dict[str, Cell]], Cell], flags: tuple[str, ...]
+) -> None:
+    """An apex at the onset gave flow of nothing but zeros; a fall back on the middle frame that is not told would be a made-up number."""
+    before = load.read("casme2", casme2, rendered.clips("casme2"))
+    spoilt(casme2, "ApexFrame", cell)
+    found = load.read("casme2", casme2, rendered.clips("casme2"))
+    (place,) = (index for index, each in enumerate(found) if each.clip.name == "EP02_31")
+    clip = found[place].clip
+    assert clip.flags == flags
+    assert (clip.onset, clip.offset) == (before[place].clip.onset, before[place].clip.offset)
     assert clip.onset is not None
     assert clip.offset is not None
-    assert clip.apex == (clip.onset + clip.offset) // 2
-    assert clip.flags[:2] == ((flag, "apex: middle frame") if flag else ("apex: middle frame",))
+    assert clip.apex == frames.nearest(frames.numbered(found[place].onset.parent), frames.middle(clip.onset, clip.offset))
+    assert int(found[place].apex.stem.removeprefix("img")) == clip.apex
+    assert found[:place] + found[place + 1 :] == before[:place] + before[place + 1 :], "nobody else's changes"
+
+
+def test_an_offset_that_is_not_given_is_the_apex_and_told(rendered: Rendered, casme2: Path) -> None:
+    spoilt(casme2, "OffsetFrame", "/")
+    (clip,) = (each.clip for each in load.read("casme2", casme2, rendered.clips("casme2")) if each.clip.name == "EP02_31")
+    assert clip.offset == clip.apex
+    assert clip.flags[0] == "offset: the apex, since the sheet gives none"
+    spoilt(casme2, "ApexFrame", "/")
+    assert "the sheet gives no offset" in refusal(rendered, casme2).what
 
 
 @pytest.mark.parametrize("which", ["onset", "apex"])
-def test_a_lost_frame_is_named(rendered: Rendered, casme2: Path, which: str) -> None:
+def test_where_a_frame_was_lost_the_nearest_is_taken_or_the_clip_named(rendered: Rendered, casme2: Path, which: str) -> None:
     clip = load.read("casme2", casme2, rendered.clips("casme2"))[1]
     number = {"onset": clip.clip.onset, "apex": clip.clip.apex}[which]
     assert number is not None
-    for path in clip.onset.parent.iterdir():
-        if abs(int(path.stem[3:]) - number) <= frames.NEAR:
+    folder = clip.onset.parent
+    lost = folder / f"img{number}.jpg"
+    for path in folder.iterdir():
+        if path != lost and abs(int(path.stem.removeprefix("img")) - number) <= frames.NEAR:
             path.unlink()
+    lost.rename(folder / f"img{number + 3}.jpg")
+    found = load.read("casme2", casme2, rendered.clips("casme2"))[1]
+    assert {"onset": found.clip.onset, "apex": found.clip.apex}[which] == number + 3
+    assert f"{which}: nearest frame for a missing one" in found.clip.flags
+    (folder / f"img{number + 3}.jpg").unlink()
     error = refusal(rendered, casme2)
     assert f"the {which} frame {number} of casme2/sub02/EP09_01 is missing" in error.what
-    assert error.where == str(clip.onset.parent)
+    assert error.where == str(folder)
 
 
 def test_every_clip_that_cannot_be_used_is_named_in_one_message(rendered: Rendered, casme2: Path) -> None:
     shutil.rmtree(casme2 / "CASME2_RAW_selected/sub02/EP09_01")
-    next((casme2 / "CASME2_RAW_selected/sub06/EP16_05").glob("*.jpg")).rename(casme2 / "away.jpg")
     for path in (casme2 / "CASME2_RAW_selected/sub06/EP16_05").iterdir():
         path.unlink()
     rewritten(casme2 / SHEETS["casme2"], lambda rows: rows.pop(row_number(rows, "EP02_31")))
     error = refusal(rendered, casme2)
     assert error.what.startswith("3 of 4 clips cannot be used:")
     assert "the folder of casme2/sub02/EP09_01 is not there" in error.what
-    assert "sub02/EP09_01" in error.what
     assert "clip casme2/sub06/EP02_31 has no row" in error.what
     assert "holds no frame" in error.what
     assert "sub06/EP16_05" in error.what
     assert error.where == str(casme2)
+
+
+def test_two_rows_of_one_clip_are_both_named(rendered: Rendered, casme2: Path) -> None:
+    rewritten(casme2 / SHEETS["casme2"], lambda rows: rows.append(list(rows[row_number(rows, "EP02_31")])))
+    error = refusal(rendered, casme2)
+    assert "casme2/sub06/EP02_31 cannot be used: it stands there twice" in error.what
+    assert all(f"{SHEETS['casme2']}, row {row}" in error.what for row in (4, 6)), error.what
+    others = [clip for clip in rendered.clips("casme2") if clip.name != "EP02_31"]
+    assert len(load.read("casme2", casme2, others)) == 3
 
 
 def test_a_clip_of_smic_without_folder_or_with_two(rendered: Rendered, copies: Callable[[str], Path]) -> None:
@@ -227,7 +276,6 @@ def test_a_clip_of_smic_without_folder_or_with_two(rendered: Rendered, copies: C
     shutil.rmtree(micro / "negative/s4_ne_09")
     error = refusal(rendered, root)
     assert error.what.startswith("2 of 4 clips cannot be used:")
-    assert "smic/s04/s04_ne_01 cannot be used: it stands there twice" in error.what
-    assert "negative/s4_ne_01" in error.what
-    assert "surprise/s4_ne_01" in error.what
+    twice = f"it stands there twice: {micro / 'negative/s4_ne_01'} and {micro / 'surprise/s4_ne_01'}"
+    assert f"smic/s04/s04_ne_01 cannot be used: {twice}" in error.what
     assert "clip smic/s04/s04_ne_09 has no folder" in error.what

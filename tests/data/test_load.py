@@ -50,7 +50,8 @@ def set_in_store(source: str, on: str, scheme: str, clips: int = 2) -> Path:
 
 def mark(folder: Path, size: str = "mini", finished: bool = True) -> Path:
     folder.mkdir(parents=True)
-    about = {"size": size, "seed": 0, "renderer": 1, "all_frames": False, "clips": 1, "finished": finished, "parts": {folder.name: {"clips": 1, "finished": finished}}}
+    parts = {folder.name: {"clips": 1, "all_frames": False, "finished": finished}}
+    about = {"size": size, "seed": 0, "renderer": 1, "all_frames": False, "clips": 1, "finished": finished, "parts": parts}
     (folder / "synthetic.json").write_text(json.dumps(about))
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,12 @@ def test_an_apex_spotted_over_all_clips_is_caught(rendered: Rendered, here: Path
     from merbench.engine.anew import prepared_anew
 
     monkeypatch.setenv("MERBENCH_SYNTHETIC", str(rendered.root))
-    monkeypatch.setattr(schemes, "scheme", lambda _name: rendered.scheme)
+    monkeypatch.setattr(schemes, "scheme", lambda name: replace(rendered.scheme, name=name))
 
     def unlike() -> tuple[list[str], int]:
-        prepared = store.load(*load.ready(Data("smic", "synthetic"), "few", workers=1))
-        return prepared_anew("synthetic", "few", "smic", "smic/s04", prepared, silent, 1)
+        data = Data("smic", "synthetic")
+        prepared = store.load(*load.ready(data, "megc3", workers=1))
+        return prepared_anew(data, "megc3", "smic", "smic/s04", prepared, silent, 1)
 
     assert unlike() == ([], 2), "nothing of smic/s02 depends on smic/s04"
     assert not list(store.ROOT.glob("*/.unfinished-*")), "links to the database are gone with it"

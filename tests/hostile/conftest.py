@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from openpyxl import Workbook
 
 from merbench.config import shipped
-from merbench.data import load, manifest, schemes
+from merbench.data import classes, copies, load, manifest, schemes
 from merbench.data.schemes import Scheme
 from merbench.results import Run
 from merbench.settings import variable
@@ -102,10 +102,14 @@ def manifests(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of data_manifests to spoil."""
     folder = here / "data_manifests"
     shutil.copytree(shipped("data_manifests"), folder)
-    monkeypatch.setattr(manifest, "shipped", lambda _: folder)
-    manifest.megc2019.cache_clear()
+    for module in (classes, manifest):
+        monkeypatch.setattr(module, "shipped", lambda _: folder)
+    remembered = (manifest.megc2019, classes.tables, copies.corrections)
+    for each in remembered:
+        each.cache_clear()
     yield folder
-    manifest.megc2019.cache_clear()
+    for each in remembered:
+        each.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,13 @@ def set_(
 
     if name not in load.PLACES:
         raise UserError(f"there is no data '{name}' to set", remedy=nearest(name, load.PLACES))
-    folder = expand(path).resolve()
+    named = expand(path).absolute()
     if name == APEXES:
-        counts = f"{len(apexes.table(folder))} clips"
-    else:
-        if not folder.is_dir():
-            raise UserError("there is no such folder", where=expand(path).absolute(), remedy="name the folder that holds the data")
-        counts = _counts(name, folder)
+        apexes.table(named)
+    elif not named.is_dir():  # before links are followed: one in a circle cannot be
+        raise UserError("there is no such folder", where=named, remedy="name the folder that holds the data")
+    folder = named.resolve()
+    counts = _counts(name, folder)
     remember_data_path(name, folder)
     typer.echo(f"{name} is remembered in {SETTINGS}: {counts}")
     typer.echo(f"next: {_next(name, folder)}")
@@ -171,8 +171,10 @@ def _next(name: str, folder: Path) -> str:
         return f"merbench bench svm_flow --source {name} --on {load.complete(name, 'megc3')}"
     for each in (each.name for each in databases.known().values() if each.place == name):
         try:
-            load.survey(each, folder)
+            found = any(entry.folder is not None for entry in load.survey(each, folder)[0].entries)
         except UserError:
+            continue
+        if not found:
             continue
         return f"merbench doctor {each}, then merbench prepare {each}"
     return "merbench prepare macro"

@@ -77,6 +77,12 @@ def footage(clip: Clip, folder: Path, apex: Apex = "middle") -> Footage:
     there = numbered(folder)
     flags, begin, end = list(clip.flags), clip.onset, clip.offset
     if not isinstance(apex, str) and clip.key in apex:
+        if not begin < apex[clip.key] <= end:
+            raise UserError(
+                f"the table of apexes says {apex[clip.key]} for {clip.key}, which goes from {begin} to {end}",
+                where="--apex table",
+                remedy="correct its row: an apex is a frame's number, after the onset",
+            )
         clip = replace(clip, apex=apex[clip.key])
         flags.append("apex: from the user's table")
     elif not isinstance(apex, str) and clip.apex is None:

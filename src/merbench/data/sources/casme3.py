@@ -134,7 +134,7 @@ def _with_emotion(entry: Entry) -> Entry:
     word = cells.word(entry.clip.emotion or "")
     if word in WORDS or entry.wrong:
         return entry
-    return replace(entry, wrong=f"'{entry.clip.emotion}' is no emotion of CAS(ME)^3: {', '.join(WORDS)}")
+    return replace(entry, wrong=f"'{entry.clip.emotion or ''}' is no emotion of CAS(ME)^3: {', '.join(WORDS)}")
 
 
 def _plain(cell: str) -> str:
