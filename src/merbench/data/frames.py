@@ -36,6 +36,8 @@ class Footage:
         onset, apex: the two frames that methods compare.
         sequence: `SEQUENCE` frames from onset to offset; where one is missing, the nearest that is there.
         times: their places in the clip, 0 at the onset and 1 at the apex.
+        candidates: numbers and files among which the apex is found by motion; empty where the sheet or the middle says it. ``apex`` is one
+            of them for the time being, and ``times`` count to it.
     """
 
     clip: Clip
@@ -43,11 +45,12 @@ class Footage:
     apex: Path
     sequence: tuple[Path, ...]
     times: tuple[float, ...]
+    candidates: tuple[tuple[int, Path], ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Return every file that is read, each once."""
-        return tuple(dict.fromkeys((self.onset, self.apex, *self.sequence)))
+        return tuple(dict.fromkeys((self.onset, self.apex, *self.sequence, *(path for _, path in self.candidates))))
 
 
 def footage(clip: Clip, folder: Path) -> Footage:
