@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from merbench.data.prepared import Prepared
 from merbench.data.synthetic.script import scenes
 from merbench.data.synthetic.write import write_scenes
 from merbench.sample import Clip
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & leave them ignored, and children inherit that
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")  # what is red today was red yesterday; other examples: --hypothesis-profile default

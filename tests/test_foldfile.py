@@ -15,7 +15,7 @@ from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write
 def result() -> FoldResult:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (4, 2)).astype(np.float32)
     return FoldResult(
-        subject="casme2/sub01",
+        held_out="casme2/sub01",
         seed=2,
         clips=("casme2/sub01/EP02_01f", "casme2/sub01/EP19_05f"),
         labels=np.array([1, 0], dtype=np.int64),

@@ -20,6 +20,8 @@ from merbench.errors import UserError
 from merbench.registry import nearest
 
 Preset = Literal["full", "quick"]
+Apex = Literal["middle", "flow", "table"]
+Face = Literal["aligned", "owner"]
 
 LONGEST = 2**20
 """Bytes of a YAML file of ours, with room to spare."""
@@ -30,10 +32,25 @@ MOST = {"epochs": 10_000, "batch": 1_000_000}
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What is judged: ``on`` is ``smic+casme2`` or ``3db``; ``source`` is where its arrays come from."""
+    """What is judged, and how it was made ready.
+
+    Attributes:
+        on: ``smic+casme2`` or ``3db``.
+        source: where its arrays come from.
+        apex: what stands for an apex that a sheet does not give: the middle frame, the one with most motion, or the user's own table.
+        face: found and aligned, or as the owners cropped it.
+    """
 
     on: str = "3db"
     source: str = "published-flow"
+    apex: Apex = "middle"
+    face: Face = "aligned"
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Return what is not as usual, for the row's name."""
+        usual = Data()
+        return tuple(f"{name}={getattr(self, name)}" for name in ("apex", "face") if getattr(self, name) != getattr(usual, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +142,7 @@ def resolve(
         protocol=protocol,
         preset=preset,
         training=training,
-        changes=_changes(_plain(settled), _plain(asked)),
+        changes=(*data.changes, *_changes(_plain(settled), _plain(asked))),
     )
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from merbench import guard
 from merbench.errors import UserError
+from merbench.sample import is_of
 
 FORMAT = 2
 """Of the fold file; raised when its columns or metadata change. 1 had no seal."""
@@ -39,7 +40,7 @@ class FoldResult:
     """What one fold of one seed leaves.
 
     Attributes:
-        subject: who was held out.
+        held_out: what was held out, as in `sample.Fold`: a subject or a database. The file has it under ``subject``.
         seed: seed index.
         clips: n keys of the held-out clips.
         labels: (n,) true class indices.
@@ -54,7 +55,7 @@ class FoldResult:
         plan: ``results.plan`` of the run.
     """
 
-    subject: str
+    held_out: str
     seed: int
     clips: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -70,13 +71,13 @@ class FoldResult:
 
     @property
     def name(self) -> str:
-        """``casme2--sub01--s0``."""
-        return fold_name(self.subject, self.seed)
+        """``casme2--sub01--s0``, or ``samm--s0``."""
+        return fold_name(self.held_out, self.seed)
 
 
-def fold_name(subject: str, seed: int) -> str:
+def fold_name(held_out: str, seed: int) -> str:
     """Return a fold's file name without its ending."""
-    return f"{subject.replace('/', '--')}--s{seed}"
+    return f"{held_out.replace('/', '--')}--s{seed}"
 
 
 def write(path: Path, content: bytes) -> None:
@@ -121,7 +122,7 @@ def write_fold(path: Path, result: FoldResult) -> None:
         "format": FORMAT,
         "run": result.run,
         "plan": result.plan,
-        "subject": result.subject,
+        "subject": result.held_out,
         "seed": result.seed,
         "classes": list(result.classes),
         "weights": result.weights,
@@ -240,7 +241,7 @@ def _result(table: pa.Table, about: dict[str, Any]) -> FoldResult:
     if not tiled or not np.array_equal(epoch, np.repeat(epochs, count)):
         raise ValueError("its rows are not ordered by epoch and clip")
     clips = tuple(names[place] for place in places[:count])
-    if len(set(clips)) < count or any(name.rsplit("/", 1)[0] != about["subject"] for name in clips):
+    if len(set(clips)) < count or not all(is_of(name, about["subject"]) for name in clips):
         raise ValueError(f"a clip stands in it twice, or is not of {about['subject']}")
     probabilities = np.stack([table[f"p_{name}"].to_numpy().reshape(len(epochs), count) for name in about["classes"]], axis=-1)
     if not ((labels >= 0) & (labels < len(about["classes"]))).all() or epochs[0] < 1:
@@ -250,7 +251,7 @@ def _result(table: pa.Table, about: dict[str, Any]) -> FoldResult:
     if any(len(values) != count or {*map(type, values)} - {float, int} for values in about["measures"].values()):  # NaN is no measure taken
         raise ValueError("a measure has not one number a clip")
     return FoldResult(
-        subject=about["subject"],
+        held_out=about["subject"],
         seed=about["seed"],
         clips=clips,
         labels=labels,

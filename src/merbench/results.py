@@ -23,7 +23,7 @@ from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write
 ROOT = Path("runs")
 LARGEST = 2**24
 """Bytes of a provenance."""
-FOLD_NAME = re.compile(r"[a-z0-9]+--[^/ ]+--s(0|[1-9][0-9]*)", re.ASCII)
+FOLD_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(--[^/ ]+)?--s(0|[1-9][0-9]*)", re.ASCII)
 
 DECISIVE = ("torch", "pytorch-lightning", "numpy", "scikit-learn")
 """Packages whose version may move a number; folds trained with unlike ones are not mixed."""
@@ -43,7 +43,7 @@ class Provenance:
 
     Attributes:
         request_key: the folder's name.
-        folds: all subjects of the protocol, so that a reader knows what is missing.
+        folds: what each fold of the protocol holds out, so that a reader knows what is missing.
         clips: how many clips the folds hold together.
         classes: class names.
         data: hashes of annotations and arrays.
@@ -279,8 +279,8 @@ def runs_in(root: Path) -> list[Run]:
 
 def manifests() -> dict[str, str]:
     """Return the SHA-256 of each file of data_manifests."""
-    paths = sorted(shipped("data_manifests").glob("*.csv"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    root = shipped("data_manifests")
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*.csv"))}
 
 
 def commit() -> str:

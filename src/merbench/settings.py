@@ -16,8 +16,13 @@ from merbench.registry import nearest
 SETTINGS = Path("merbench.yaml")
 """In the folder in which a command is run, like ``runs`` and ``prepared``."""
 
-PLACES = ("smic", "casme2", "samm", "casme3", "published-flow", "synthetic")
-"""What a folder can be remembered for."""
+SYNTHETIC, APEXES = "synthetic", "apex"
+
+PLACES = (
+    *sorted(path.stem.replace("_", "-") for path in (Path(__file__).parent / "data" / "sources").glob("[a-z]*.py")),
+    *(SYNTHETIC, APEXES),
+)
+"""What a folder can be remembered for: each file of `data.sources`, rendered databases, and a user's table of apexes."""
 
 LONGEST = 2**16
 """Bytes of the file."""

@@ -88,7 +88,7 @@ def pooled(run: Run, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
     folds = [run.results([f"{subject.replace('/', '--')}--s{seed}"])[0] for subject in SUBJECTS]
     truth = np.concatenate([fold.labels for fold in folds])
     predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
-    return truth, predicted, [fold.subject for fold in folds for _ in fold.clips]
+    return truth, predicted, [fold.held_out for fold in folds for _ in fold.clips]
 
 
 def test_a_row_is_the_pooled_score(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from merbench.settings import variable
 from tests.conftest import FEW_MACRO, Cli
 from tests.data.test_prepare import difference
 
-SHEET = f"{casme3.MACRO_SHEET}.xlsx"
+SHEET = "CAS(ME)3_part_A_v2.xlsx"
 FRAMES = "Part_A_MaE_clip/frame"
 Cell = str | int | None
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from merbench.data import faces, frames
-from merbench.data.load import READERS
+from merbench.data import faces, frames, load
+from merbench.data.manifest import DATABASES
 from merbench.errors import UserError
 from tests.conftest import Rendered
 
@@ -126,8 +126,8 @@ def test_beyond_the_image_its_border_goes_on() -> None:
 
 
 def test_landmarks_lie_where_the_face_is(rendered: Rendered) -> None:
-    for database in READERS:
-        footage = READERS[database](rendered.root / database, rendered.clips(database))
+    for database in DATABASES:
+        footage = load.read(database, rendered.root / database, rendered.clips(database))
         for index in (0, 3):  # one clip of each subject
             points = faces.landmarks(frames.read(footage[index].onset))
             assert points is not None
@@ -141,7 +141,7 @@ def test_landmarks_lie_where_the_face_is(rendered: Rendered) -> None:
 
 
 def test_of_two_faces_the_larger_is_taken(rendered: Rendered) -> None:
-    footage = READERS["casme2"](rendered.root / "casme2", rendered.clips("casme2"))
+    footage = load.read("casme2", rendered.root / "casme2", rendered.clips("casme2"))
     picture = frames.read(footage[0].onset)
     beside = np.full_like(picture, 127)
     beside[120:360, 160:480] = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from merbench.data import apex, faces, flow, frames, pieces, prepare, store
+from merbench.data import apex, faces, flow, frames, load, pieces, prepare, store
 from merbench.data.frames import Footage
-from merbench.data.load import READERS
 from merbench.data.prepared import Prepared
 from merbench.data.synthetic.script import scenes
 from merbench.data.synthetic.write import write_scenes
@@ -37,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def copied(rendered: Rendered, root: Path) -> tuple[Footage, ...]:
     shutil.copytree(rendered.root / "casme2", root / "casme2")
-    return READERS["casme2"](root / "casme2", rendered.clips("casme2"))
+    return load.read("casme2", root / "casme2", rendered.clips("casme2"))
 
 
 def blank(footage: Footage) -> None:
@@ -49,7 +48,7 @@ def blank(footage: Footage) -> None:
 
 
 def test_a_face_is_looked_for_in_twice_the_size(rendered: Rendered) -> None:
-    image = frames.read(READERS["casme2"](rendered.root / "casme2", rendered.clips("casme2"))[0].onset)
+    image = frames.read(load.read("casme2", rendered.root / "casme2", rendered.clips("casme2"))[0].onset)
     small = cv2.resize(image, None, fx=0.22, fy=0.22, interpolation=cv2.INTER_AREA)
     found, known = faces.landmarks(np.asarray(small, np.uint8)), faces.landmarks(image)
     assert found is not None
@@ -201,7 +200,7 @@ def every_frame(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) ->
     script = [scene for scene in scenes("mini", 0) if scene.clip.key in keys]
     for _ in write_scenes(root, script, "mini", databases=("casme2",), all_frames=True, workers=2):
         pass
-    found = READERS["casme2"](root / "casme2", rendered.clips("casme2"))
+    found = load.read("casme2", root / "casme2", rendered.clips("casme2"))
     return tuple(replace(each, candidates=candidates(each)) for each in found)
 
 

@@ -101,15 +101,15 @@ def test_every_clip_is_judged_once_and_no_subject_is_on_both_sides(drawn: list[t
     folds = protocol.loso(clips)
     assert sorted(position for fold in folds for position in fold.test) == list(range(len(clips)))
     for fold in folds:
-        assert {clips[i].subject for i in fold.test} == {fold.subject}
-        assert fold.subject not in {clips[i].subject for i in fold.train}
+        assert {clips[i].subject for i in fold.test} == {fold.held_out}
+        assert fold.held_out not in {clips[i].subject for i in fold.train}
         assert len(fold.train) + len(fold.test) == len(clips)
 
 
 def test_subjects_of_two_databases_are_two_subjects() -> None:
     """'1', '01' and '001' collide when a database is left out of the name (traps.md, section 7)."""
     folds = protocol.loso([Clip("smic", "smic/1", "a"), Clip("samm", "samm/1", "a")])
-    assert [fold.subject for fold in folds] == ["smic/1", "samm/1"]
+    assert [fold.held_out for fold in folds] == ["smic/1", "samm/1"]
 
 
 def test_a_changed_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_the_same_person_under_another_name_is_not_learnt_from() -> None:
     """SMIC's three cameras filmed the same people; a composite of two of them would test on whom it knows."""
     names = ("smic/s11", "smic-vis/s11", "smic-vis/s12", "samm/011")
     clips = [Clip(name.split("/")[0], name, str(index)) for index, name in enumerate(names)]
-    folds = {fold.subject: fold for fold in protocol.loso(clips)}
+    folds = {fold.held_out: fold for fold in protocol.loso(clips)}
     assert (folds["smic/s11"].train, folds["smic/s11"].test) == ((2, 3), (0,))
     assert (folds["smic-vis/s11"].train, folds["smic-vis/s11"].test) == ((2, 3), (1,))
     assert folds["samm/011"].train == (0, 1, 2)

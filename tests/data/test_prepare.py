@@ -20,9 +20,9 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from merbench.data import faces, flow, frames, pieces, prepare, prepared, store
+from merbench.data import faces, flow, frames, load, pieces, prepare, prepared, store
 from merbench.data.frames import Footage
-from merbench.data.load import READERS
+from merbench.data.manifest import DATABASES
 from merbench.data.pieces import Piece
 from merbench.errors import UserError
 from tests.conftest import Rendered
@@ -31,7 +31,7 @@ NO_SPACE = OSError(28, "No space left on device")
 
 
 def footage(rendered: Rendered, database: str, root: Path | None = None) -> tuple[Footage, ...]:
-    return READERS[database]((root or rendered.root) / database, rendered.clips(database))
+    return load.read(database, (root or rendered.root) / database, rendered.clips(database))
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def made(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     root = tmp_path_factory.mktemp("prepared")
     return {
         name: prepare.prepare("synthetic", rendered.scheme, footage(rendered, name), truths=rendered.truths(name), root=root, workers=1)
-        for name in READERS
+        for name in DATABASES
     }
 
 
 # what is in it
 
 
-@pytest.mark.parametrize("database", list(READERS))
+@pytest.mark.parametrize("database", DATABASES)
 def test_a_set_holds_what_is_documented(rendered: Rendered, made: dict[str, Path], database: str) -> None:
     found = store.load(made[database])
     assert {name: (array.dtype.name, array.shape) for name, array in found.arrays.items()} == {
@@ -88,7 +88,7 @@ def test_arrays_belong_together(rendered: Rendered, made: dict[str, Path]) -> No
         assert np.isfinite(of["flow"]).all()
 
 
-@pytest.mark.parametrize("database", list(READERS))
+@pytest.mark.parametrize("database", DATABASES)
 def test_the_truth_is_the_renderers_as_the_alignment_maps_it(rendered: Rendered, made: dict[str, Path], database: str) -> None:
     found = store.load(made[database])
     for index, path in enumerate(rendered.truths(database)):
@@ -127,7 +127,7 @@ def lamp_put_out(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray((even * 40 + 128).clip(0, 255), dtype=np.uint8)[..., None].repeat(3, axis=-1)
 
 
-@pytest.mark.parametrize("database", list(READERS))
+@pytest.mark.parametrize("database", DATABASES)
 def test_what_the_frames_show_is_the_truth(made: dict[str, Path], database: str) -> None:
     """Frames, alignment, truth, and the sign of flow, all at once: nothing here knows the renderer."""
     of = {name: array[1] for name, array in store.load(made[database]).arrays.items()}

@@ -1,107 +1,144 @@
-"""Owners' sheets and the three layouts: what is read of them, and every way in which a copy can be wrong."""
+"""Owners' sheets: what is read of them, in every format, however they are dressed."""
 
 from __future__ import annotations
 
-import io
+import datetime as dt
+import os
 import re
-import shutil
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openpyxl import Workbook, load_workbook
 
 from merbench.data import sheets
-from merbench.data.load import READERS
-from merbench.data.sources import samm
 from merbench.errors import UserError
-from merbench.sample import Clip
-from tests.conftest import Rendered
+from tests.data.made_sheets import Cell, Rows, text, xls, xlsx
 
 COLUMNS = ("Subject", "Filename", "OnsetFrame", "Estimated Emotion")
 ROWS = (("01", "EP02_01f", 46, "happiness"), ("01", "EP03_02", 131, "others"), ("17", "EP01_09", 6, "disgust"))
-SHEETS = {"casme2": "CASME2-coding-20140508.xlsx", "samm": "SAMM_Micro_FACS_Codes_v2.xlsx"}
-Cell = str | int | float | None
-
-
-def workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
-    book, made = Workbook(), io.BytesIO()
-    sheet = book.active
-    assert sheet is not None
-    for row in rows:
-        sheet.append(list(row))
-    book.save(made)
-    return made.getvalue()
+EXPECTED = [tuple(str(cell) for cell in row) for row in ROWS]
+FORMATS: dict[str, Callable[[Rows], bytes]] = {
+    "xlsx": xlsx,
+    "xls": xls,
+    "csv": text,
+    "semicolons": lambda rows: text(rows, ";"),
+    "tabs in UTF-16": lambda rows: text(rows, "\t", "utf-16"),
+    "csv of Chinese Windows": lambda rows: text(rows, code="gb18030"),
+}
 
 
 def plain(rows: Sequence[sheets.Row]) -> list[tuple[str, ...]]:
     return [tuple(row[column] for column in COLUMNS) for row in rows]
 
 
-EXPECTED = [tuple(str(cell) for cell in row) for row in ROWS]
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WORD = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters='=\ufeff"'), min_size=1, max_size=8)
+NUMBER = st.none() | st.integers(0, 10**6)
+BLANK = st.sampled_from(["", " ", "  ", "\xa0", "\u3000", "\t", "\n"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_the_same_rows_are_read_however_a_sheet_is_dressed(tmp_path: Path, data: st.DataObject) -> None:
-    """Columns in any order, others between them, numbers as text, stray blanks, empty rows, notes above the header."""
-    order = data.draw(st.permutations([*range(len(COLUMNS)), None, None]))
-    blank = st.sampled_from(["", " ", "  "])
-    case: Callable[[str], str] = data.draw(st.sampled_from([str.title, str.upper, str.lower]))
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_read_is_what_was_meant(tmp_path: Path, form: str, data: st.DataObject) -> None:
+    """Columns in any order and width, others between them, notes and empty rows, numbers as text, ``/`` for none."""
+    draw = data.draw
+    clips = draw(st.lists(st.tuples(WORD, WORD, NUMBER, NUMBER, WORD), min_size=1, max_size=4))
+    names = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "Estimated Emotion")
+    order = draw(st.permutations([*range(len(names)), None, None]))
+    case: Callable[[str], str] = draw(st.sampled_from([str, str.upper, str.lower, full_width]))
 
-    def dressed(value: str | int, place: int) -> Cell:
-        if isinstance(value, int) and data.draw(st.booleans()):
-            return float(value) if place % 2 else value
-        return data.draw(blank) + str(value) + data.draw(blank)
+    def padded(cell: str) -> str:
+        return draw(BLANK) + cell + draw(BLANK)
 
-    rows: list[list[Cell]] = [
-        [data.draw(st.sampled_from([None, "Subject: see below", "Notes", 7]))] for _ in range(data.draw(st.integers(0, 5)))
-    ]
-    rows.append([None if i is None else data.draw(blank) + case(COLUMNS[i]) + data.draw(blank) for i in order])
-    for owner in ROWS:
-        rows.append(["whatever" if i is None else dressed(owner[i], i) for i in order])
-        rows += [[None, None]] * data.draw(st.integers(0, 1))
-    (tmp_path / "a.xlsx").write_bytes(workbook(rows))
-    found = sheets.table(tmp_path / "a.xlsx", COLUMNS)
-    assert plain(found) == EXPECTED
-    for row, expected in zip(found, ROWS, strict=True):
-        cell = rows[int(row["row"]) - 1][order.index(1)]
-        assert isinstance(cell, str)
-        assert cell.strip() == expected[1]
-        assert sheets.number(row, "OnsetFrame", tmp_path) == expected[2]
+    def number(meant: int | None) -> Cell:
+        if meant is None:
+            return draw(st.sampled_from([None, "/", "-", " / ", "n/a", "?", "\uff0f"]))
+        as_text = st.sampled_from([str(meant), f"{meant}.0", full_width(str(meant))]).map(padded)
+        return draw(st.sampled_from([meant, float(meant)]) | as_text)
 
-
-def test_the_header_may_stand_in_a_later_sheet(tmp_path: Path) -> None:
-    book = Workbook()
-    book.create_sheet("data")
-    for row in (COLUMNS, *ROWS):
-        book["data"].append(list(row))
-    book.save(tmp_path / "a.xlsx")
-    assert plain(sheets.table(tmp_path / "a.xlsx", COLUMNS)) == EXPECTED
+    table: list[list[Cell]] = [[draw(st.sampled_from([None, "Subject: below", "Notes", 7])), "x"] for _ in range(draw(st.integers(0, 3)))]
+    table.append([None if i is None else padded(case(names[i])) for i in order])
+    meant = []
+    for clip in clips:
+        cells = [*(padded(cell) for cell in clip[:2]), *(number(cell) for cell in clip[2:4]), padded(clip[4])]
+        row = [draw(st.sampled_from(["whatever", None, 3])) if i is None else cells[i] for i in order]
+        while row and row[-1] is None and draw(st.booleans()):
+            row.pop()
+        table.append(row)
+        meant.append((len(table), clip))
+        table += [[None, None]] * draw(st.integers(0, 1))
+    found = sheets.read(written(tmp_path / "a", FORMATS[form](table)), names)
+    assert [(int(row["row"]), told(row)) for row in found] == meant
 
 
-def test_a_damaged_workbook_is_one_message(tmp_path: Path) -> None:
-    """A broken stream within the archive is zlib's error, another method of compression none of the archive's either."""
-    path, raw = tmp_path / "a.xlsx", workbook([COLUMNS, *ROWS * 30])
-    wrong = [raw[:length] for length in (0, 1, 100, len(raw) // 2, len(raw) - 1)]
-    for info in zipfile.ZipFile(io.BytesIO(raw)).infolist():
-        begin = info.header_offset + 30 + len(info.filename)
-        if info.filename.endswith((".xml", ".rels")):
-            wrong.append(raw[:begin] + bytes(255 - byte for byte in raw[begin : begin + 20]) + raw[begin + 20 :])
-    central = raw.index(b"PK\x01\x02")
-    wrong.append(raw[: central + 10] + b"\x63\x00" + raw[central + 12 :])
-    refused = []
-    for content in wrong:
-        path.write_bytes(content)
-        try:
-            assert plain(sheets.table(path, COLUMNS)) == EXPECTED * 30, "what is not needed may be damaged"
-        except UserError as error:
-            refused.append((error.what.partition(":")[0], error.where))
-    assert set(refused) == {("an annotation sheet cannot be read", str(path))}
-    assert len(refused) > len(wrong) // 2
+def told(row: sheets.Row) -> tuple[object, ...]:
+    return row["Subject"], row["Filename"], sheets.frame(row["OnsetFrame"]), sheets.frame(row["ApexFrame"]), row["Estimated Emotion"]
+
+
+def full_width(word: str) -> str:
+    return "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in word)
+
+
+@pytest.mark.parametrize("form", [xlsx, xls])
+def test_the_sheet_with_all_columns_is_read_wherever_it_stands(tmp_path: Path, form: Callable[..., bytes]) -> None:
+    """CAS(ME)^3's workbooks have lists of wrong rows and eye blinks beside the labels."""
+    lists: Rows = [("Subject", "Filename"), ("01", "EP02_01f")]
+    labels: Rows = [("the labels", None, None, None), COLUMNS, *ROWS]
+    assert plain(sheets.read(written(tmp_path / "a", form(lists, [], labels, merged="A1:D1")), COLUMNS)) == EXPECTED
+
+
+def test_a_header_with_a_mark_and_broken_lines(tmp_path: Path) -> None:
+    rows = [("\ufeffSubject", "File\nname", "Onset\r\nFrame", "\u200bEstimated  Emotion"), *ROWS]
+    assert plain(sheets.read(written(tmp_path / "a.xlsx", xlsx(rows)), COLUMNS)) == EXPECTED
+
+
+def test_other_names_of_columns_and_columns_that_may_lack(tmp_path: Path) -> None:
+    """4DME writes ``sub_ID`` and ``fold_name``."""
+    path = written(tmp_path / "a.xlsx", xlsx([("sub_ID", "fold_name", "Onset"), ("s1", "a", 3)]))
+    aliases = {"Subject": ("sub", "sub_ID"), "Filename": ("fold_name",), "OnsetFrame": ("OnsetF", "Onset")}
+    found = sheets.read(path, COLUMNS[:3], ("ApexFrame",), aliases)
+    assert found == [{"Subject": "s1", "Filename": "a", "OnsetFrame": "3", "ApexFrame": "", "row": "2"}]
+    with pytest.raises(UserError, match="no cell says 'Subject'"):
+        sheets.read(path, COLUMNS[:3])
+
+
+def test_a_columns_own_name_counts_before_its_others(tmp_path: Path) -> None:
+    rows = [("ApexF2", "Subject", "ApexF1"), (9, "1", 8)]
+    path = written(tmp_path / "a.xlsx", xlsx(rows))
+    assert sheets.read(path, ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})[0]["Apex"] == "8"
+    path.write_bytes(xlsx([(*rows[0], "apex"), (*rows[1], 7)]))
+    assert sheets.read(path, ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})[0]["Apex"] == "7"
+    path.write_bytes(xlsx([(*rows[0], "APEX F1"), (*rows[1], 7)]))
+    with pytest.raises(UserError, match="the column Apex stands in an annotation sheet twice"):
+        sheets.read(path, ("Subject",), ("Apex",), aliases={"Apex": ("ApexF1", "ApexF2")})
+
+
+@pytest.mark.parametrize("form", [xlsx, xls])
+@pytest.mark.parametrize("cell", [True, dt.datetime(2014, 5, 8), 46.5, -3, "1,234", "1 234", "#N/A", "4.6E+01"])
+def test_a_cell_that_is_no_number_is_named_with_its_row(tmp_path: Path, form: Callable[..., bytes], cell: Cell) -> None:
+    path = written(tmp_path / "a", form([("notes",), ("Subject", "Apex"), ("1", 7), ("1", cell)]))
+    row = sheets.read(path, ("Subject", "Apex"))[1]
+    with pytest.raises(ValueError, match=r"'.+' is no frame number"):
+        sheets.frame(row["Apex"])
+    with pytest.raises(UserError, match="in column Apex is no frame number") as caught:
+        sheets.number(row, "Apex", path)
+    assert caught.value.where == f"{path}, row 4"
+
+
+def test_a_formula_that_was_never_computed_is_no_empty_cell(tmp_path: Path) -> None:
+    """It read as an apex that the owners do not give."""
+    path = written(tmp_path / "a.xlsx", xlsx([("Subject", "Apex"), ("1", "=A1+10"), ("1", 7), ("1", None)]))
+    rows = sheets.read(path, ("Subject", "Apex"))
+    assert [row["Apex"] for row in rows] == ["=A1+10", "7", ""]
+    with pytest.raises(UserError, match=re.escape("'=A1+10' (a formula that was never computed) in column Apex")):
+        sheets.number(rows[0], "Apex", path)
 
 
 @pytest.mark.parametrize("cell", ["", "46.5", "-3", "apex", "/", "nan", "inf", "1e400"])
@@ -112,197 +149,70 @@ def test_a_cell_that_is_no_frame_number(tmp_path: Path, cell: str) -> None:
     assert "column ApexFrame" in caught.value.what
 
 
-# the layouts
+# sheets found in a folder
 
 
-def scene_numbers(rendered: Rendered) -> dict[str, Clip]:
-    from merbench.data.synthetic.script import scenes
-
-    return {scene.clip.key: scene.clip for scene in scenes("mini", 0)}
-
-
-@pytest.mark.parametrize("database", list(READERS))
-def test_a_database_is_read_from_its_own_layout(rendered: Rendered, database: str) -> None:
-    played = scene_numbers(rendered)
-    found = READERS[database](rendered.root / database, rendered.clips(database))
-    assert [each.clip.key for each in found] == [clip.key for clip in rendered.clips(database)]
-    for each in found:
-        scene, clip = played[each.clip.key], each.clip
-        assert (clip.onset, clip.offset) == (scene.onset, scene.offset)
-        assert each.times[0] == 0
-        assert all(path.is_file() for path in each.files)
-        assert int(re.sub(r"^(006_|007_|image|img)", "", each.onset.stem)) == clip.onset
-        if database == "smic":
-            assert scene.onset is not None
-            assert scene.offset is not None
-            assert clip.apex == (scene.onset + scene.offset) // 2
-            assert clip.flags == ("apex: middle frame",)
-        else:
-            assert clip.apex == scene.apex
-            assert (clip.emotion or "").lower() == scene.emotion
-            assert clip.flags == ()
+def test_a_sheet_is_known_by_its_columns(tmp_path: Path) -> None:
+    """People rename it, keep it with the crops, and leave other tables and open files beside it."""
+    (tmp_path / "SAMM_CROP" / "xlsx" / "deep").mkdir(parents=True)
+    good = [COLUMNS, *ROWS]
+    for name in ("~$codes.xlsx", "._codes.xlsx", ".~lock.codes.xlsx", "SAMM_CROP/xlsx/deep/codes.xlsx"):
+        written(tmp_path / name, xlsx(good) if "deep" in name else b"not a workbook")
+    written(tmp_path / "counts.csv", b"a,b\n1,2\n")
+    written(tmp_path / "codes (1).txt", xlsx(good))
+    here = written(tmp_path / "SAMM_CROP" / "xlsx" / "my.CSV", text(good))
+    above = written(tmp_path / "SAMM_CROP" / "zz.XLS", xls(good))
+    written(tmp_path / "damaged.xlsx", xlsx(good)[:500])
+    found = sheets.candidates(tmp_path, COLUMNS)
+    assert [path for path, _ in found] == [above, here]
+    assert all(plain(rows) == EXPECTED for _, rows in found)
 
 
-def test_samm_pads_some_clips_to_four_digits_and_some_to_five(rendered: Rendered) -> None:
-    found = samm.read(rendered.root / "samm", rendered.clips("samm"))
-    digits = {each.clip.name: len(each.onset.stem.split("_")[-1]) for each in found}
-    assert digits == {"006_1_2": 4, "006_2_4": 5, "007_5_3": 5, "007_7_1": 4}
+def test_what_is_wrong_with_a_sheet_is_told_where_there_is_no_other(tmp_path: Path) -> None:
+    assert sheets.candidates(tmp_path, COLUMNS) == []
+    assert sheets.candidates(tmp_path / "nowhere", COLUMNS) == []
+    written(tmp_path / "openface.csv", b"a,b\n1,2\n")
+    assert sheets.candidates(tmp_path, COLUMNS, named="CASME2*") == []
+    damaged = written(tmp_path / "casme2-coding.xlsx", xlsx([COLUMNS, *ROWS])[:2000])
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        sheets.candidates(tmp_path, COLUMNS, named="CASME2*")
+    assert caught.value.where == str(damaged)
+    written(damaged, xlsx([("Subject", "Filename"), ("1", "a")]))
+    with pytest.raises(UserError, match="lacks the columns OnsetFrame, Estimated Emotion"):
+        sheets.candidates(tmp_path, COLUMNS, named="CASME2*")
 
 
-@pytest.fixture
-def copies(rendered: Rendered, tmp_path: Path) -> Callable[[str], Path]:
-    """Copy a database to damage it."""
-
-    def copy(database: str) -> Path:
-        return Path(shutil.copytree(rendered.root / database, tmp_path / database))
-
-    return copy
-
-
-@pytest.fixture
-def casme2(copies: Callable[[str], Path]) -> Path:
-    return copies("casme2")
+def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
+    outside, root = written(tmp_path / "private.xlsx", xlsx([COLUMNS, *ROWS])), tmp_path / "root"
+    root.mkdir()
+    (root / "CASME2.xlsx").symlink_to(outside)
+    (root / "round").symlink_to(root)
+    (root / "away").symlink_to(tmp_path)
+    (root / "gone.xlsx").symlink_to(root / "nothing")
+    with pytest.raises(UserError, match="a link that leads out"):
+        sheets.candidates(root, COLUMNS, named="CASME2*")
+    inside = written(root / "real.xlsx", xlsx([COLUMNS, *ROWS]))
+    assert [path for path, _ in sheets.candidates(root, COLUMNS)] == [inside]
 
 
-def refusal(rendered: Rendered, root: Path) -> UserError:
-    with pytest.raises(UserError) as caught:
-        READERS[root.name](root, rendered.clips(root.name))
-    assert caught.value.where
-    assert caught.value.remedy
-    return caught.value
+def test_folders_of_frames_are_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(Path(folder)), scan(folder))[1])
+    frames = tmp_path / "CASME2-RAW" / "sub01" / "EP02_01f"
+    frames.mkdir(parents=True)
+    written(frames / "codes.xlsx", xlsx([COLUMNS, *ROWS]))
+    assert sheets.candidates(tmp_path, COLUMNS) == []
+    assert listed == [tmp_path, tmp_path / "CASME2-RAW", tmp_path / "CASME2-RAW" / "sub01"]
+    for number in range(sheets.FILES + 5):
+        written(tmp_path / f"{number:03}.csv", b"a,b\n")
+    read = []
+    monkeypatch.setattr(sheets.workbooks, "read", lambda path: read.append(path) or [])
+    assert sheets.candidates(tmp_path, COLUMNS, named="codes") == []
+    assert len(read) == sheets.FILES
 
 
-def rewritten(path: Path, change: Callable[[list[list[Cell]]], object]) -> None:
-    """Change the rows of a sheet."""
-    sheet = load_workbook(path).worksheets[0]
-    rows: list[list[Cell]] = [
-        [str(cell) if cell is not None and not isinstance(cell, int) else cell for cell in row] for row in sheet.iter_rows(values_only=True)
-    ]
-    change(rows)
-    path.write_bytes(workbook(rows))
-
-
-@pytest.mark.parametrize("nested", ["CASME2_RAW_selected/CASME2_RAW_selected", "CASME2-RAW", "."])
-def test_other_nestings_of_casme2(rendered: Rendered, casme2: Path, nested: str) -> None:
-    (casme2 / "CASME2_RAW_selected").rename(casme2 / "away")
-    (casme2 / nested).parent.mkdir(exist_ok=True)
-    if nested == ".":
-        for folder in (casme2 / "away").iterdir():
-            folder.rename(casme2 / folder.name)
-    else:
-        (casme2 / "away").rename(casme2 / nested)
-    found = READERS["casme2"](casme2, rendered.clips("casme2"))
-    assert found[0].onset.parent == casme2 / nested / "sub02" / "EP01_11f"
-
-
-def test_a_folder_that_is_absent_empty_or_something_else(rendered: Rendered, tmp_path: Path) -> None:
-    for database in READERS:
-        root = tmp_path / database
-        assert "is not there" in refusal(rendered, root).what
-        root.mkdir()
-        assert "is empty" in refusal(rendered, root).what
-        (root / "holiday").mkdir()
-        assert "holds holiday" in refusal(rendered, root).what
-
-
-def test_a_sheet_with_columns_missing(rendered: Rendered, casme2: Path) -> None:
-    def change(rows: list[list[Cell]]) -> None:
-        rows[0] = [{"ApexFrame": "Peak", "Subject": "Subject", "OffsetFrame": None}.get(str(cell), cell) for cell in rows[0]]
-
-    rewritten(casme2 / SHEETS["casme2"], change)
-    error = refusal(rendered, casme2)
-    assert "lacks the columns ApexFrame, OffsetFrame; it has Subject, Filename, OnsetFrame, Peak" in error.what
-    assert error.where.endswith(SHEETS["casme2"] + ", row 1")
-
-
-def test_no_sheet_two_sheets_a_sheet_without_header_and_no_workbook(rendered: Rendered, casme2: Path) -> None:
-    sheet = casme2 / SHEETS["casme2"]
-    (casme2 / f"~${sheet.name}").touch()  # of a sheet that is open
-    READERS["casme2"](casme2, rendered.clips("casme2"))
-    shutil.copy(sheet, casme2 / "CASME2-copy.xlsx")
-    assert "2 annotation sheets: CASME2-coding-20140508.xlsx, CASME2-copy.xlsx" in refusal(rendered, casme2).what
-    (casme2 / "CASME2-copy.xlsx").unlink()
-    rewritten(sheet, lambda rows: rows.pop(0))
-    assert "no cell says 'Subject'" in refusal(rendered, casme2).what
-    sheet.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 an old .xls")
-    assert "an old .xls" in refusal(rendered, casme2).what
-    sheet.unlink()
-    assert "CASME2*.xlsx is missing" in refusal(rendered, casme2).what
-
-
-def row_number(rows: list[list[Cell]], name: str) -> int:
-    return next(index for index, row in enumerate(rows) if name in row)
-
-
-@pytest.mark.parametrize(
-    ("column", "cell", "told"),
-    [
-        ("ApexFrame", "/", "'/' in column ApexFrame is no frame number"),
-        ("OnsetFrame", None, "in column OnsetFrame is no frame number"),
-        ("OnsetFrame", 99999, "not in order"),
-        ("OffsetFrame", 1, "not in order"),
-        ("Filename", "EP99_99", "clip sub06 EP02_31 has no row"),
-        ("Subject", 5, "clip sub06 EP02_31 has no row"),
-    ],
-)
-def test_a_wrong_cell_is_named_with_its_row(rendered: Rendered, casme2: Path, column: str, cell: Cell, told: str) -> None:
-    places = []
-
-    def change(rows: list[list[Cell]]) -> None:
-        place = row_number(rows, "EP02_31")
-        rows[place][rows[0].index(column)] = cell
-        places.append(place + 1)
-
-    rewritten(casme2 / SHEETS["casme2"], change)
-    error = refusal(rendered, casme2)
-    assert told in error.what
-    assert error.where.endswith(SHEETS["casme2"] if "no row" in told else f"{SHEETS['casme2']}, row {places[0]}")
-
-
-def test_an_apex_at_the_onset_has_no_motion_and_is_refused(rendered: Rendered, casme2: Path) -> None:
-    def change(rows: list[list[Cell]]) -> None:
-        row = rows[row_number(rows, "EP02_31")]
-        row[rows[0].index("ApexFrame")] = row[rows[0].index("OnsetFrame")]
-
-    rewritten(casme2 / SHEETS["casme2"], change)
-    assert "not in order" in refusal(rendered, casme2).what
-
-
-@pytest.mark.parametrize("which", ["onset", "apex"])
-def test_a_lost_frame_is_named(rendered: Rendered, casme2: Path, which: str) -> None:
-    clip = READERS["casme2"](casme2, rendered.clips("casme2"))[1]
-    number = {"onset": clip.clip.onset, "apex": clip.clip.apex}[which]
-    (clip.onset.parent / f"img{number}.jpg").unlink()
-    error = refusal(rendered, casme2)
-    assert f"the {which} frame {number} of casme2/sub02/EP09_01 is missing" in error.what
-    assert error.where == str(clip.onset.parent)
-
-
-def test_every_clip_that_cannot_be_used_is_named_in_one_message(rendered: Rendered, casme2: Path) -> None:
-    shutil.rmtree(casme2 / "CASME2_RAW_selected/sub02/EP09_01")
-    next((casme2 / "CASME2_RAW_selected/sub06/EP16_05").glob("*.jpg")).rename(casme2 / "away.jpg")
-    for path in (casme2 / "CASME2_RAW_selected/sub06/EP16_05").iterdir():
-        path.unlink()
-    rewritten(casme2 / SHEETS["casme2"], lambda rows: rows.pop(row_number(rows, "EP02_31")))
-    error = refusal(rendered, casme2)
-    assert error.what.startswith("3 of 4 clips cannot be used:")
-    assert "the folder of a clip is not there" in error.what
-    assert "sub02/EP09_01" in error.what
-    assert "clip sub06 EP02_31 has no row" in error.what
-    assert "holds no frame" in error.what
-    assert "sub06/EP16_05" in error.what
-    assert error.where == str(casme2)
-
-
-def test_a_clip_of_smic_without_folder_or_with_two(rendered: Rendered, copies: Callable[[str], Path]) -> None:
-    root = copies("smic")
-    micro = root / "SMIC_all_raw/HS/s4/micro"
-    shutil.copytree(micro / "negative/s4_ne_01", micro / "surprise/s4_ne_01")
-    shutil.rmtree(micro / "negative/s4_ne_09")
-    error = refusal(rendered, root)
-    assert error.what.startswith("2 of 4 clips cannot be used:")
-    assert "smic/s04/s04_ne_01 has 2 folders: negative, surprise" in error.what
-    assert "smic/s04/s04_ne_09 has no folder" in error.what
+# a clip's row
 
 
 def test_a_clip_with_two_rows_is_refused() -> None:

@@ -36,7 +36,7 @@ def prepared(on: str = "smic", clips: int = 12) -> Prepared:
 def test_only_the_held_out_subject_is_replaced_and_all_of_it(by: replaced.By) -> None:
     whole = join((prepared("smic"), prepared("casme2")), "smic+casme2")
     fold = loso(whole.clips)[5]
-    assert fold.subject == "casme2/s1"
+    assert fold.held_out == "casme2/s1"
     other = replaced.replaced(whole, fold, by)
     assert (other.clips, other.classes) == (whole.clips, whole.classes)
     test, train = list(fold.test), list(fold.train)
@@ -87,8 +87,8 @@ def test_a_clip_under_another_subjects_name_is_found() -> None:
 def test_who_has_most_clips_is_looked_at_and_databases_take_turns() -> None:
     whole = join((prepared("smic", 10), prepared("casme2", 8)), "smic+casme2")
     folds = loso(whole.clips)
-    assert [folds[i].subject for i in audit.chosen(whole, folds, "", 3)] == ["smic/s0", "smic/s1", "casme2/s0"]
-    assert [folds[i].subject for i in audit.chosen(whole, folds, "casme2/s2, smic/s3", 3)] == ["smic/s3", "casme2/s2"]
+    assert [folds[i].held_out for i in audit.chosen(whole, folds, "", 3)] == ["smic/s0", "smic/s1", "casme2/s0"]
+    assert [folds[i].held_out for i in audit.chosen(whole, folds, "casme2/s2, smic/s3", 3)] == ["smic/s3", "casme2/s2"]
     assert len(audit.chosen(whole, folds, "all", 3)) == len(audit.chosen(whole, folds, "99", 3)) == 7
     for wrong in ("0", "smic/s9", "-1", "²"):
         with pytest.raises(UserError, match=r"hold out|no fold"):
@@ -120,7 +120,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(with_flow: Path, cli: Cli
     ("words", "told"),
     [
         (("--on", "smic,casme2"), "one set of data"),
-        (("--folds", "smic/s77"), "no subject 'smic/s77'"),
+        (("--folds", "smic/s77"), "no fold that holds 'smic/s77' out"),
         (("--on", "smic", "--out", "no/such/folder.json"), "cannot be written"),
         (("--scheme", "megc4"), "no scheme"),
     ],

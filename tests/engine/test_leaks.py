@@ -41,7 +41,7 @@ def mended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put back whatever a planted leak changes in merbench."""
     for owner, name in ((datamodule, "_flow"), (fold, "training_clips"), (fold, "LosoDataModule"), (fold.Recorder, "keep")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
-    monkeypatch.setitem(load.READERS, "smic", load.READERS["smic"])
+    monkeypatch.setattr(load, "footage", load.footage)
 
 
 def audited(cli: Cli, *words: str, on: str = "smic") -> tuple[int, list[dict[str, Any]], str]:

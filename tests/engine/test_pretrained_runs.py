@@ -131,7 +131,7 @@ def test_an_audit_serves_the_macro_clips_and_changes_those_of_the_held_out_perso
     monkeypatch.setattr(
         protocol,
         "pretraining",
-        lambda asked, folds: tuple(dataclasses.replace(f, train=leaky(asked, f.subject)) for f in folds),
+        lambda asked, folds: tuple(dataclasses.replace(f, train=leaky(asked, f.held_out)) for f in folds),
     )
     assert witness(plan, "garbage", 1).weights["macro"] != witness(plan, "nothing", 1).weights["macro"], "a leak is seen"
     assert witness(plan, "garbage", PEOPLE.index(WITHOUT.split("/")[1])).failed == "", "who has no macro clips"

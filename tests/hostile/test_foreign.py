@@ -112,7 +112,7 @@ def test_labels_are_those_of_the_scheme(
     probabilities = first.probabilities[:, : len(keys)]
     made = dataclasses.replace(
         first,
-        subject="casme2/sub02",
+        held_out="casme2/sub02",
         clips=tuple(f"casme2/sub02/{key}" for key in keys),
         labels=np.array(labels),
         probabilities=probabilities,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
 
 from merbench.batch import Batch, Flow, Inputs
 from merbench.data import frames, load
-from merbench.data.frames import Footage
+from merbench.data.copies import Copy
+from merbench.data.frames import Apex, Footage
 from merbench.method import METHODS, Card, Method
 from merbench.sample import Clip
 
@@ -31,11 +31,13 @@ class Leak(Method):
         return self.head(batch["flow"].flatten(1))
 
 
-honest = load.READERS["smic"]
+honest = load.footage
 
 
-def spotted(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
-    footage = honest(root, clips)
+def spotted(copy: Copy, clips: Sequence[Clip], apex: Apex) -> tuple[Footage, ...]:
+    footage = honest(copy, clips, apex)
+    if copy.database != "smic":
+        return footage
     places = []
     for each in footage:
         seen = [frames.read(path).astype(np.float32)[::8, ::8] for path in each.sequence]
@@ -44,4 +46,4 @@ def spotted(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
     return tuple(replace(each, apex=each.sequence[most]) for each in footage)
 
 
-load.READERS["smic"] = spotted
+load.footage = spotted

@@ -34,7 +34,7 @@ def find(root: Path, named: str) -> Run:
     if len(found) == 1:
         return found[0]
     told = [(run.path.name, requests[run.path]) for run in (found or runs) if run.path in requests]
-    known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.preset}" for key, request in told)
+    known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.protocol}, {request.preset}" for key, request in told)
     raise UserError(
         f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named}'",
         where=root.absolute(),
@@ -63,6 +63,8 @@ def compare_runs(a: Run, b: Run) -> str:
     ]
     if len(first[1]) != len(second[1]):
         lines.append(f"one has {len(first[1])} seeds, the other {len(second[1])}: the first {seeds} of each are compared")
+    if a.request.protocol != b.request.protocol:
+        lines.append(f"protocols differ: {a.request.protocol} against {b.request.protocol}; they learnt from other clips")
     if a.request.preset != b.request.preset:
         lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
     for name, score in (("UF1", scores.uf1), ("UAR", scores.uar)):
@@ -79,9 +81,9 @@ def compare_runs(a: Run, b: Run) -> str:
 
 def _last(run: Run) -> tuple[Table, NDArray[np.int64]]:
     """Return a run's table and its last epoch's predictions by seed, (seeds, N)."""
-    finished, subjects = run.finished(), run.described()[1].folds
+    finished, held_out = run.finished(), run.described()[1].folds
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
-    names = {seed: [fold_name(subject, seed) for subject in subjects] for seed in seeds}
+    names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
     tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")

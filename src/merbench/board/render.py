@@ -24,6 +24,7 @@ COLUMNS = (
     "seeds",
     "parameters",
     "a fold",
+    "annotations",
     "run",
 )
 
@@ -66,6 +67,7 @@ def cells(rank: int, row: Row) -> tuple[str, ...]:
         str(len(row.seeds)),
         f"{row.parameters:,}" if row.parameters else "none",
         duration(row.seconds),
+        row.annotations[:6],
         row.key[:8],
     )
 
@@ -77,7 +79,8 @@ def chance_cells(row: Row) -> tuple[str, ...]:
 
 FOOT = (
     "Ranked by UF1 of the last epoch, pooled over all folds. oracle-subject picks each held-out subject's best epoch on its own test clips "
-    "and is never ranked; beside it stands what guesses score by that rule. run is what merbench compare takes."
+    "and is never ranked; beside it stands what guesses score by that rule. run is what merbench compare takes; "
+    "annotations is a hash of clips, classes and frame numbers: another version of a sheet gives another."
 )
 
 

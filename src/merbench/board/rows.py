@@ -13,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import guard, scores
-from merbench.data import manifest, schemes
+from merbench.data import databases, schemes
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
+from merbench.sample import is_of
 from merbench.scores import READINGS, Reading
 
-FORMAT = 4
+FORMAT = 5
 """Of summary.json; raised when a row is computed in another way."""
 
 LARGEST = 2**24
 """Bytes of summary.json."""
 
+
+PROTOCOLS = {"lodo": "leave one database out"}
+"""What marks the rows of other protocols than ``loso``."""
 
 STRANGERS = "delete the folds that are not this run's and run the same command again"
 
@@ -36,7 +40,7 @@ class Score:
     Attributes:
         uf1, uar, accuracy: pooled over all folds.
         uf1_interval, uar_interval: 95 %, subjects drawn with replacement within each database.
-        parts: database to UF1 and UAR, the same predictions read on that database's clips.
+        parts: database to UF1, UAR and accuracy, the same predictions read on that database's clips.
         chance_uf1, chance_uf1_sd: what guesses from the class prior score by this reading with as many epochs.
         confusion: summed over seeds; rows true, columns predicted.
     """
@@ -46,7 +50,7 @@ class Score:
     accuracy: float
     uf1_interval: tuple[float, float]
     uar_interval: tuple[float, float]
-    parts: dict[str, tuple[float, float]]
+    parts: dict[str, tuple[float, float, float]]
     chance_uf1: float
     chance_uf1_sd: float
     confusion: list[list[int]]
@@ -61,6 +65,7 @@ class Row:
         method: with overrides in brackets.
         marks: why it is not ranked with others, in words.
         seeds: indices that have all folds.
+        clips, subjects: how many are judged; subjects of whole databases are known when a seed has all its folds.
         annotations, data: hashes; ``data`` covers both.
         missing: fold files that the seeds begun so far lack; all of the first where none is begun.
         readings: by name; the oracles are absent where only the last epoch was recorded.
@@ -165,9 +170,9 @@ def _compute(run: Run) -> Row:
         preset=request.preset,
         annotations=provenance.data["annotations"],
         data=provenance.data["fingerprint"],
-        marks=_marks(request.data.on, request.data.source, request.scheme, request.preset),
+        marks=_marks(request.data.on, request.data.source, request.scheme, request.preset, request.protocol),
         clips=provenance.clips,
-        subjects=len(provenance.folds),
+        subjects=_subjects(provenance, runs),
         seeds=seeds,
         missing=sum(len(set(wanted[seed]) - finished) for seed in begun),
         failed=len(provenance.failed),
@@ -183,6 +188,12 @@ def _compute(run: Run) -> Row:
     )
 
 
+def _subjects(provenance: Provenance, runs: dict[int, list[FoldResult]]) -> int:
+    """Return how many subjects are judged: so far none, where whole databases are held out and no seed has all its folds."""
+    judged = {clip.rsplit("/", 1)[0] for folds in runs.values() for fold in folds for clip in fold.clips}
+    return len(judged) or sum("/" in held_out for held_out in provenance.folds)
+
+
 def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
     """Return the median of each measure over all clips."""
     values: dict[str, list[float]] = {}
@@ -192,15 +203,15 @@ def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
     return {name: float(np.nanmedian(found)) for name, found in values.items() if not np.isnan(found).all()}
 
 
-def _marks(on: str, source: str, scheme: str, preset: str) -> tuple[str, ...]:
+def _marks(on: str, source: str, scheme: str, preset: str, protocol: str) -> tuple[str, ...]:
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
-    if scheme == schemes.FIRST_LOOK:
+    if schemes.is_mini(scheme):
         marks.append("few subjects")
-    whole = manifest.COMPOSITES["3db"]
-    databases = manifest.databases_of(on)
-    if 1 < len(databases) < len(whole):
+    if protocol != "loso":
+        marks.append(PROTOCOLS.get(protocol, protocol))
+    if 1 < len(databases.databases_of(on)) < len(schemes.databases(scheme)):
         marks.append("partial composite")
     if preset == "quick":
         marks.append("quick")
@@ -227,13 +238,13 @@ def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
     """Join a seed's folds, by clip key.
 
     Raises:
-        UserError: folds have other epochs, or a clip stands twice or under another subject than the held-out one.
+        UserError: folds have other epochs, or a clip stands twice or is none of those its fold holds out.
     """
     clips = np.array([clip for fold in folds for clip in fold.clips])
-    subjects = np.array([fold.subject for fold in folds for _ in fold.clips])
-    if len(set(clips.tolist())) < len(clips) or any(c.rsplit("/", 1)[0] != s for c, s in zip(clips, subjects, strict=True)):
+    subjects = np.array([clip.rsplit("/", 1)[0] for clip in clips.tolist()])
+    if len(set(clips.tolist())) < len(clips) or not all(is_of(clip, fold.held_out) for fold in folds for clip in fold.clips):
         raise UserError(
-            "a clip stands twice or in another subject's fold",
+            "a clip stands twice or in a fold that holds others out",
             where=run.path,
             remedy=STRANGERS,
         )
@@ -255,17 +266,20 @@ def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
     """Compare what the folds take for true with what the scheme says.
 
     Raises:
-        UserError: a clip has another label there, or a subject other clips.
+        UserError: a clip has another label there, or a subject or database other clips.
     """
+    if not schemes.is_listed(run.request.scheme):
+        return  # the list is the user's sheet; the clips of each fold are sealed with it
     known = schemes.scheme(run.request.scheme)
     listed: dict[str, dict[str, int]] = {}
     for clip in known.clips:
-        listed.setdefault(clip.subject, {})[clip.key] = known.labels[clip.key]
+        for held_out in (clip.subject, clip.database):
+            listed.setdefault(held_out, {})[clip.key] = known.labels[clip.key]
     for fold in folds:
         told = dict(zip(fold.clips, fold.labels.tolist(), strict=True))
-        if listed.get(fold.subject, told) != told:
+        if listed.get(fold.held_out, told) != told:
             raise UserError(
-                f"the clips or labels of {fold.subject} are not those of {known.name}",
+                f"the clips or labels of {fold.held_out} are not those of {known.name}",
                 where=run.fold_path(fold.name),
                 remedy="delete it and run the same command again: only this fold is trained",
             )
@@ -299,10 +313,10 @@ def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
     chance = scores.chance(reading, first.truth, first.subjects, classes, len(first.predicted))
     parts = {}
     present = set(first.databases.tolist())
-    for database in (*(name for name in manifest.DATABASES if name in present), *sorted(present - set(manifest.DATABASES))):
+    for database in (*(name for name in databases.known() if name in present), *sorted(present - set(databases.known()))):
         here = first.databases == database
         part = scores.confusion(first.truth[here], taken[:, here], classes)
-        parts[database] = (float(scores.uf1(part).mean()), float(scores.uar(part).mean()))
+        parts[database] = (float(scores.uf1(part).mean()), float(scores.uar(part).mean()), float(scores.accuracy(part).mean()))
     intervals = [
         scores.bootstrap(first.truth, taken, first.subjects, first.databases, classes, score) for score in (scores.uf1, scores.uar)
     ]

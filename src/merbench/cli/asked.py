@@ -17,14 +17,13 @@ class Asked:
     """Source, scheme and data of a request, and how many processes.
 
     Attributes:
-        source, scheme: names.
-        on: the data of each run.
+        source: name.
+        runs: data and scheme of each run.
         workers: processes; None for one per GPU, else per core.
     """
 
     source: str
-    scheme: str
-    on: tuple[str, ...]
+    runs: tuple[tuple[str, str], ...]
     workers: int | None
 
 
@@ -37,7 +36,7 @@ def settle(method: str, on: str | None, scheme: str | None, source: str | None, 
         UserError: an unknown name, or no data.
     """
     from merbench import methods
-    from merbench.data import load, schemes
+    from merbench.data import databases, load, schemes
 
     methods.check(method)
     count = _worker_count(workers)
@@ -45,20 +44,21 @@ def settle(method: str, on: str | None, scheme: str | None, source: str | None, 
     if source is not None:
         load.check_source(source)
     if scheme is not None:
-        schemes.scheme(scheme)
-    if on is not None:
-        _databases(on)
+        schemes.check(scheme)
+    named = _databases(on) if on is not None else None
     if source is None or (source == load.SYNTHETIC and load.set_up() is None):
         source = _render_mini(scheme, count)
-    scheme = scheme or load.scheme_for(source)
-    return Asked(source, scheme, tuple(_databases(on if on is not None else load.complete(source, scheme))), count)
+    if named is None:
+        scheme = scheme or load.scheme_for(source)
+        named = [load.complete(source, scheme)]
+    return Asked(source, tuple((each, scheme or load.scheme_for(source, databases.databases_of(each))) for each in named), count)
 
 
 def _databases(on: str) -> list[str]:
     """Return the runs that ``--on`` asks for, each by its one name."""
-    from merbench.data import manifest
+    from merbench.data import databases
 
-    whole = [manifest.join(manifest.databases_of(each)) for each in on.split(",")]
+    whole = [databases.join(databases.databases_of(each)) for each in on.split(",")]
     if len(set(whole)) < len(whole):
         raise UserError("the same data are named twice", where=f"--on {on}", remedy=f"write {','.join(dict.fromkeys(whole))}")
     return whole

@@ -24,10 +24,12 @@ def audit(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as training.epochs=5.")] = None,
     on: Annotated[str | None, typer.Option(help="Databases: 3db, smic+casme2, ... Left out: every database that is complete.")] = None,
     scheme: Annotated[str | None, typer.Option(help="As for bench.")] = None,
+    protocol: Annotated[Literal["loso", "lodo"], typer.Option(help="As for bench.")] = "loso",
     preset: Annotated[Literal["full", "quick"] | None, typer.Option(help="Left out: quick, which runs every module and stage.")] = None,
     source: Annotated[str | None, typer.Option(help="As for bench.")] = None,
     folds: Annotated[
-        str, typer.Option(help="Folds to train again: a number, all, or subjects with commas. Left out: 3, and 8 with permuted labels.")
+        str,
+        typer.Option(help="Folds to train again: a number, all, or who is held out, with commas. Left out: 3, and 8 with permuted labels."),
     ] = "",
     preparation: Annotated[
         bool, typer.Option(help="Prepare a database anew too, with one subject's files replaced, where the database is here.")
@@ -42,7 +44,7 @@ def audit(
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UserError("the report cannot be written there", where=out.absolute(), remedy="name a file in a folder that is there: --out")
     settled = asked.settle(method, on, scheme, source, workers)
-    if len(settled.on) > 1:
+    if len(settled.runs) > 1:
         raise UserError("an audit looks at one set of data", where=f"--on {on}", remedy="name one, or join databases with '+'")
 
     from merbench.data import store
@@ -53,14 +55,15 @@ def audit(
         imported = auditing.imports(method, RUNS)
         planned = run.plan(
             method,
-            settled.on[0],
+            settled.runs[0][0],
             source=settled.source,
-            scheme=settled.scheme,
+            scheme=settled.runs[0][1],
             preset=preset or "quick",
             overrides=overrides or [],
             seeds=1,
             worker_count=settled.workers,
             root=RUNS,
+            protocol=protocol,
             watch=watch,
         )
         prepared = store.load(*planned.prepared)
@@ -69,7 +72,7 @@ def audit(
         if len(permuted) < auditing.PERMUTED:  # too few to tell luck from a leak
             permuted = auditing.chosen(prepared, planned.folds, "", auditing.PERMUTED)
         findings = list(auditing.audit(planned, looked_at, permuted, imported=imported, anew=preparation, watch=watch))
-    data = f"{planned.request.data.on}, {planned.request.data.source}, {planned.request.scheme}, {planned.request.preset}"
+    data = f"{planned.request.data.on}, {planned.request.data.source}, {planned.request.scheme}, {planned.request.protocol}, {planned.request.preset}"
     _show(f"{planned.request.name} on {data}", findings)
     broken = [finding for finding in findings if finding.verdict == "broken"]
     if out is not None:

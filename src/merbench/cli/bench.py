@@ -31,6 +31,10 @@ def bench(
     scheme: Annotated[
         str | None, typer.Option(help="Clips and classes: megc3, or megc3-mini for a first look. Left out: what the data are good for.")
     ] = None,
+    protocol: Annotated[
+        Literal["loso", "lodo"],
+        typer.Option(help="What a fold holds out: one subject (loso), or one database (lodo), never ranked together."),
+    ] = "loso",
     preset: Annotated[
         Literal["full", "quick"] | None, typer.Option(help="As published, or shortened for a first look. Left out: quick on megc3-mini.")
     ] = None,
@@ -42,6 +46,13 @@ def bench(
             help="Where the arrays come from: frames, published-flow or synthetic. Left out: the first that is set up, else synthetic."
         ),
     ] = None,
+    apex: Annotated[
+        Literal["middle", "flow", "table"],
+        typer.Option(
+            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
+        ),
+    ] = "middle",
+    face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
     save_weights: Annotated[
         bool,
         typer.Option(
@@ -50,9 +61,9 @@ def bench(
     ] = False,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
-    """Train and score METHOD by leave-one-subject-out. Interrupt it when you like: the same command goes on where it stopped."""
+    """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
-        code = _bench(method, overrides or [], on, scheme, preset, seeds, workers, source, runs, save_weights)
+        code = _bench(method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face)
     raise typer.Exit(code)
 
 
@@ -61,17 +72,20 @@ def _bench(
     overrides: list[str],
     on: str | None,
     scheme: str | None,
+    protocol: str,
     preset: Literal["full", "quick"] | None,
     seeds: int,
     workers: str,
     source: str | None,
     runs: Path,
     save_weights: bool,
+    apex: Literal["middle", "flow", "table"],
+    face: Literal["aligned", "owner"],
 ) -> int:
     """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
 
-    from merbench.data.schemes import FIRST_LOOK
+    from merbench.data.schemes import is_mini
     from merbench.engine import run
     from merbench.engine import workers as processes
 
@@ -82,16 +96,19 @@ def _bench(
                 method,
                 each,
                 source=settled.source,
-                scheme=settled.scheme,
-                preset=preset or ("quick" if settled.scheme == FIRST_LOOK else "full"),
+                scheme=of,
+                preset=preset or ("quick" if is_mini(of) else "full"),
                 overrides=overrides,
                 seeds=seeds,
                 worker_count=settled.workers,
                 root=runs,
+                protocol=protocol,
                 watch=watch,
                 save_weights=save_weights,
+                apex=apex,
+                face=face,
             )
-            for each in settled.on
+            for each, of in settled.runs
         ]
     return max([_run(planned) for planned in plans])
 
@@ -106,7 +123,7 @@ def _run(planned: Plan) -> int:
 
     screen = console()
     missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
-    about = f"{planned.request.name} on {planned.request.data.on}, {len(planned.folds)} folds"
+    about = f"{planned.request.name} on {planned.request.data.on}, {planned.request.protocol}, {len(planned.folds)} folds"
     screen.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
     columns = (
         TextColumn("{task.description}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,34 +13,34 @@ from merbench.errors import UserError
 app = typer.Typer(help="Tell merbench where data lie.", no_args_is_help=True)
 
 ABOUT = {
-    "smic": "SMIC-HS, 164 clips, 100 frames a second",
-    "casme2": "CASME II, 145 clips in MEGC2019, 200 frames a second",
-    "samm": "SAMM, 133 clips in MEGC2019, 200 frames a second, grey",
-    "casme3": "CAS(ME)^3 part A, macro-expression clips to pre-train on, 30 frames a second; it is not judged yet",
     "published-flow": "28 x 28 optical-flow images of the 442 MEGC2019 clips, as the authors of STSTNet publish them (relative units)",
     "synthetic": "rendered faces in the databases' layouts: merbench synth",
+    "apex": "your own apexes, a CSV with the columns subject (smic/s01), clip, apex: bench --apex table",
 }
 
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, published-flow or synthetic.")],
-    path: Annotated[Path, typer.Argument(help="Its folder, as its owners delivered it.")],
+    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, published-flow, synthetic or apex.")],
+    path: Annotated[Path, typer.Argument(help="Its folder, as its owners delivered it; of apex a CSV file.")],
 ) -> None:
     """Remember where data lie, after a look at what is there."""
-    from merbench.data import load
+    from merbench.data import apexes, load
     from merbench.registry import nearest
-    from merbench.settings import SETTINGS, expand, remember_data_path
+    from merbench.settings import APEXES, SETTINGS, expand, remember_data_path
 
     if name not in load.PLACES:
         raise UserError(f"there is no data '{name}' to set", remedy=nearest(name, load.PLACES))
-    if not expand(path).is_dir():
-        raise UserError("there is no such folder", where=expand(path).absolute(), remedy="name the folder that holds the data")
     folder = expand(path).resolve()
-    counts = _counts(name, folder)
+    if name == APEXES:
+        counts = f"{len(apexes.table(folder))} clips"
+    else:
+        if not folder.is_dir():
+            raise UserError("there is no such folder", where=expand(path).absolute(), remedy="name the folder that holds the data")
+        counts = _counts(name, folder)
     remember_data_path(name, folder)
     typer.echo(f"{name} is remembered in {SETTINGS}: {counts}")
-    typer.echo(f"next: {_next(name)}")
+    typer.echo(f"next: {_next(name, folder)}")
 
 
 @app.command("list")
@@ -50,22 +50,33 @@ def list_() -> None:
 
 
 def datasets() -> None:
-    """Show which data there are, where they lie and how complete they are."""
-    from merbench.data import load
+    """Show which data there are, where they lie and how complete they are; of what is not there, what it is and who hands it out."""
+    from merbench.data import databases, load
     from merbench.settings import data_path, variable
 
     for name in load.PLACES:
         path = data_path(name)
-        if path is None and name == load.SYNTHETIC and any(load.place(name, database) for database in load.READERS):
+        if path is None and name == load.SYNTHETIC and any(load.place(name, database) for database in databases.known()):
             path = Path(load.SYNTHETIC)
         if path is None:
             how = "merbench synth DIR" if name == load.SYNTHETIC else f"merbench data set {name} PATH"
-            typer.echo(f"{name}: not set up. {how} (or the variable {variable(name)})\n  {ABOUT[name]}")
+            typer.echo(f"{name}: not set up. {how} (or the variable {variable(name)})\n  {_about(name)}")
             continue
         try:
             typer.echo(f"{name}: {path}\n  {_counts(name, path)}")
         except UserError as error:  # what is wrong with one does not hide the others
             typer.echo(f"{name}: {path}\n  cannot be used: {error.what} ({error.where})")
+
+
+def _about(name: str) -> str:
+    """Return what data are; of a database also its licence and where it is asked for."""
+    from merbench.data import databases
+
+    inside = [each for each in databases.known().values() if each.place == name]
+    if not inside:
+        return ABOUT[name]
+    lines = [f"{each.title}: {each.about}" for each in inside]
+    return "\n  ".join([*lines, f"licence: {inside[0].licence}", f"ask: {inside[0].ask}"])
 
 
 def prepare(
@@ -74,11 +85,18 @@ def prepare(
     ] = "3db",
     source: Annotated[str | None, typer.Option(help="frames, published-flow or synthetic. Left out: the first that is set up.")] = None,
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
+    apex: Annotated[
+        Literal["middle", "flow", "table"],
+        typer.Option(
+            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
+        ),
+    ] = "middle",
+    face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Find faces, align them, compute TV-L1 flow and keep it all. Interrupt it when you like: the same command goes on."""
     from merbench.config import Data
-    from merbench.data import load, macro, manifest, store
+    from merbench.data import databases, load, macro, store
 
     if on == macro.PART:
         if scheme is not None:
@@ -88,9 +106,10 @@ def prepare(
     else:
         source = source if source is not None else load.set_up() or load.FRAMES
         load.check_source(source)
-        scheme = scheme or load.scheme_for(source)
+        whole = databases.databases_of(on)
+        scheme = scheme or load.scheme_for(source, whole)
         with watching() as watch:
-            folders = load.ready(Data(manifest.join(manifest.databases_of(on)), source), scheme, watch=watch, workers=workers)
+            folders = load.ready(Data(databases.join(whole), source, apex, face), scheme, watch=watch, workers=workers)
     for folder in folders:
         prepared = store.load(folder)
         assumed = f", {prepared.assumed}" if prepared.assumed else ""
@@ -103,32 +122,57 @@ def _counts(name: str, folder: Path) -> str:
     Raises:
         UserError: it cannot be used.
     """
-    from merbench.data import load, macro, schemes
-    from merbench.data.manifest import DATABASES
-    from merbench.data.sources import casme3, published_flow
+    from merbench.data import apexes, databases, load, macro, manifest, schemes
+    from merbench.data.sources import published_flow
+    from merbench.settings import APEXES
 
-    if name == casme3.NAME:
-        return f"{len(macro.real(folder))} macro-expression clips to pre-train on, onset and apex frames found"
-    scheme = schemes.scheme(load.scheme_for(load.SYNTHETIC, folder) if name == load.SYNTHETIC else "megc3")
+    if name == APEXES:
+        return f"{len(apexes.table(folder))} clips"
     if name == published_flow.NAME:
+        scheme = schemes.scheme("megc3")
         found = published_flow.locate(folder, scheme)
-        counts = [f"{d} {sum(c.key in found for c in scheme.select((d,)))} of {len(scheme.select((d,)))}" for d in DATABASES]
+        counts = [f"{d} {sum(c.key in found for c in scheme.select((d,)))} of {len(scheme.select((d,)))}" for d in manifest.DATABASES]
         return f"clips with an image: {', '.join(counts)}"
     if name == load.SYNTHETIC:
         beside = ", macro-expression clips to pre-train on" if macro.place(load.SYNTHETIC, folder) else ""
         return load.rendered(folder) + beside
-    clips = scheme.select((name,))
-    return f"{len(load.real(name, folder, clips))} of {len(clips)} clips of {scheme.name}, onset and apex frames found"
+    load.check_recorded(name, folder)
+    inside, faults = [], []
+    for each in (each for each in databases.known().values() if each.place == name):
+        try:
+            copy = load.survey(each.name, folder)[0]
+            usable = sum(entry.folder is not None and not entry.wrong for entry in copy.entries)
+            inside.append(f"{each.title}: {usable} of {each.clips} clips" + (f", sheet {copy.sheet.name}" if copy.sheet else ""))
+        except UserError as error:
+            faults.append(error)
+    beside = f"{len(macro.real(folder))} macro-expression clips to pre-train on" if name == "casme3" and _has_macro(folder) else ""
+    if not inside and not beside:
+        raise faults[0]
+    return "; ".join([*inside, *([beside] if beside else [])])
 
 
-def _next(name: str) -> str:
-    from merbench.data import load
+def _has_macro(folder: Path) -> bool:
+    """Return whether a copy of CAS(ME)^3 describes macro-expressions."""
+    from merbench.data import sheets
     from merbench.data.sources import casme3
 
-    if name == casme3.NAME:
-        return "merbench prepare macro"
+    return bool(sheets.candidates(folder, (*casme3.FRAMES, casme3.TYPE), named=""))
+
+
+def _next(name: str, folder: Path) -> str:
+    from merbench.data import databases, load
+    from merbench.settings import APEXES
+
     if name == load.SYNTHETIC:
         return "merbench bench frl_dgt --source synthetic"
-    if name in load.READERS:
-        return f"merbench bench frl_dgt --on {name}"
-    return f"merbench bench svm_flow --source {name} --on {load.complete(name, 'megc3')}"
+    if name == APEXES:
+        return "merbench bench METHOD --apex table"
+    if name not in databases.places():
+        return f"merbench bench svm_flow --source {name} --on {load.complete(name, 'megc3')}"
+    for each in (each.name for each in databases.known().values() if each.place == name):
+        try:
+            load.survey(each, folder)
+        except UserError:
+            continue
+        return f"merbench doctor {each}, then merbench prepare {each}"
+    return "merbench prepare macro"

@@ -23,8 +23,8 @@ def show_row(row: Row, folder: Path) -> None:
     last = row.readings["last"]
     table.add_row("[bold]last epoch[/]", f"[bold]{number(last.uf1)}[/]", *_rest(last))
     if len(last.parts) > 1:
-        for database, (uf1, uar) in last.parts.items():
-            table.add_row(f"  {database}", number(uf1), "", number(uar), "", "")
+        for database, (uf1, uar, accuracy) in last.parts.items():
+            table.add_row(f"  {database}", number(uf1), "", number(uar), number(accuracy), "")
     oracles = [name for name in row.readings if name != "last"]
     for name in oracles:
         table.add_row(NAMES[name], number(row.readings[name].uf1), *_rest(row.readings[name]), style="dim")
@@ -54,6 +54,7 @@ def _told(row: Row) -> list[str]:
     """Return what the method measured on held-out clips, and what was assumed about clips."""
     lines = [f"{name}: {value:.3f}" for name, value in row.measures.items()]
     told = ["held-out clips, medians: " + ", ".join(lines)] if lines else []
+    told.append(f"annotations {row.annotations[:6]}: of clips, classes and frame numbers")
     return [*told, f"assumed: {row.assumed}"] if row.assumed else told
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ DIGITS = 12
 """Of a frame's number; the longest known has eight."""
 
 
+NEAR = 8
+"""So many numbers may lie between a frame that is missing and the one that is taken for it: cameras dropped 7 or 8 in a row."""
+
+Apex = Literal["middle", "flow"] | Mapping[str, int]
+"""What stands for an apex that a sheet does not give: the middle frame, the frame with most motion, or a table of the user's by clip key,
+which overrules the sheet too."""
+
+
 @dataclass(frozen=True)
 class Footage:
     """The files of one clip from which it is prepared.
@@ -36,8 +45,7 @@ class Footage:
         onset, apex: the two frames that methods compare.
         sequence: `SEQUENCE` frames from onset to offset; where one is missing, the nearest that is there.
         times: their places in the clip, 0 at the onset and 1 at the apex.
-        candidates: numbers and files among which the apex is found by motion; empty where the sheet or the middle says it. ``apex`` is one
-            of them for the time being, and ``times`` count to it.
+        candidates: numbers and files among which the apex is found by motion; empty where it is known. ``apex`` is the middle frame then.
     """
 
     clip: Clip
@@ -53,40 +61,76 @@ class Footage:
         return tuple(dict.fromkeys((self.onset, self.apex, *self.sequence, *(path for _, path in self.candidates))))
 
 
-def footage(clip: Clip, folder: Path) -> Footage:
-    """Return the files of a clip whose onset and offset are known. Without an apex, the middle frame stands for it, and a flag says so.
+def footage(clip: Clip, folder: Path, apex: Apex = "middle") -> Footage:
+    """Return the files of a clip whose onset and offset are known; whatever stands for a frame that is not there is told by a flag.
+
+    Args:
+        clip: without an apex where its sheet gives none.
+        folder: of its frames.
+        apex: how a missing apex is replaced.
 
     Raises:
-        UserError: its folder, its onset or its apex is not there, or no frame can stand for its apex.
+        UserError: its folder is not there, no frame is near its onset or apex, nothing can stand for its apex, or a table lacks it.
     """
-    onset, offset = clip.onset, clip.offset
-    assert onset is not None, "a source knows where its clips begin"
-    assert offset is not None
+    assert clip.onset is not None, "a source knows where its clips begin"
+    assert clip.offset is not None
     there = numbered(folder)
-    for name, number in (("onset", onset), ("apex", clip.apex)):
-        if number is not None and number not in there:
-            raise UserError(
-                f"the {name} frame {number} of {clip.key} is missing: the folder has {len(there)} frames from {min(there)} to {max(there)}",
-                where=folder,
-                remedy="fetch this clip again, or correct the frame numbers in the owner's sheet",
-            )
-    if clip.apex is None:
-        apex = nearest(there, middle(onset, offset))
-        if apex == onset:
-            raise UserError(
-                f"{clip.key} has no frame between onset and offset to stand for the apex: the folder has {len(there)}",
-                where=folder,
-                remedy="fetch this clip again",
-            )
-        clip = replace(clip, apex=apex, flags=(*clip.flags, "apex: middle frame"))
+    flags, begin, end = list(clip.flags), clip.onset, clip.offset
+    if not isinstance(apex, str) and clip.key in apex:
+        clip = replace(clip, apex=apex[clip.key])
+        flags.append("apex: from the user's table")
+    elif not isinstance(apex, str) and clip.apex is None:
+        raise UserError(f"the table of apexes lacks {clip.key}, which has none", where="--apex table", remedy="add its row")
+    onset = _near(clip, "onset", begin, there, folder, flags)
+    offset = min(end, max(there))
+    if offset < end:
+        flags.append("offset: beyond the frames, the last one is taken")
+    inside = [number for number in there if onset < number <= offset]
+    if not inside:
+        raise UserError(
+            f"{clip.key} has no frame between onset and offset ({onset} to {end}) to stand for the apex: the folder has {len(there)}, {_range(there)}",
+            where=folder,
+            remedy="fetch this clip again",
+        )
+    candidates: tuple[tuple[int, Path], ...] = ()
+    if clip.apex is not None:
+        chosen = _near(clip, "apex", clip.apex, inside, folder, flags)
+    else:
+        chosen = nearest(inside, middle(onset, offset))
+        if apex == "flow":
+            candidates = tuple((number, there[number]) for number in inside)
+        else:
+            flags.append("apex: middle frame")
     wanted = sequence(onset, offset)
-    chosen = tuple(nearest(there, number) for number in wanted)
-    if chosen != wanted:
-        clip = replace(clip, flags=(*clip.flags, "sequence: nearest frames for missing ones"))
-    assert clip.apex is not None
-    span = max(clip.apex - onset, 1)
-    times = tuple((number - onset) / span for number in chosen)
-    return Footage(clip, there[onset], there[clip.apex], tuple(there[number] for number in chosen), times)
+    taken = tuple(nearest(there, number) for number in wanted)
+    if taken != wanted:
+        flags.append("sequence: nearest frames for missing ones")
+    clip = replace(clip, onset=onset, apex=chosen, offset=offset, flags=tuple(flags))
+    times = tuple((number - onset) / (chosen - onset) for number in taken)
+    return Footage(clip, there[onset], there[chosen], tuple(there[number] for number in taken), times, candidates)
+
+
+def _near(clip: Clip, name: str, number: int, there: Collection[int], folder: Path, flags: list[str]) -> int:
+    """Return a frame's number, or the nearest that is there.
+
+    Raises:
+        UserError: none is near.
+    """
+    found = nearest(there, number)
+    if abs(found - number) > NEAR:
+        raise UserError(
+            f"the {name} frame {number} of {clip.key} is missing: {'the folder has' if name == 'onset' else 'between onset and offset there are'}"
+            f" {len(there)} frames {_range(there)}",
+            where=folder,
+            remedy="fetch this clip again, or correct the frame numbers in the owner's sheet",
+        )
+    if found != number:
+        flags.append(f"{name}: nearest frame for a missing one")
+    return found
+
+
+def _range(there: Collection[int]) -> str:
+    return f"from {min(there)} to {max(there)}"
 
 
 def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path) -> tuple[Footage, ...]:
@@ -133,31 +177,6 @@ def refuse(wrong: Sequence[UserError], total: int, where: Path) -> None:
         listed = "\n  ".join(f"{error.what} ({error.where})" for error in wrong[:TOLD])
         more = f"\n  and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
         raise UserError(f"{len(wrong)} of {total} clips cannot be used:\n  {listed}{more}", where=where, remedy=wrong[0].remedy)
-
-
-def tree(root: Path, names: Iterable[str], child: str) -> Path:
-    """Return the folder of clips within a database's folder: the first of these names that has such a child, the folder itself last.
-
-    Args:
-        root: what the user named.
-        names: relative folders, the best first; owners' archives unpack into them, sometimes twice nested.
-        child: pattern of what must lie in it, such as ``sub[0-9][0-9]``.
-
-    Raises:
-        UserError: the folder is not there, is empty, or holds nothing of that shape.
-    """
-    if not root.is_dir():
-        raise UserError("a database's folder is not there", where=root, remedy="merbench data set NAME PATH")
-    listed = list(names)
-    for name in [*listed, *(f"{name}/{name}" for name in listed), "."]:
-        if any((root / name).glob(child)):
-            return root / name
-    holds = sorted(path.name for path in root.iterdir())[:5]
-    raise UserError(
-        f"the folder {'is empty' if not holds else 'holds ' + ', '.join(holds)}: no folder of subjects ({child}) in it",
-        where=root,
-        remedy=f"name the folder that holds {listed[0]}",
-    )
 
 
 def nearest(there: Iterable[int], wanted: int) -> int:

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from merbench import guard, settings
 from merbench.config import Data
-from merbench.data import manifest, schemes, store
-from merbench.data.frames import Footage
+from merbench.data import apexes, copies, databases, schemes, store
+from merbench.data.copies import Copy
+from merbench.data.frames import Apex, Footage
 from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
-from merbench.data.sources import casme2, published_flow, samm, smic
+from merbench.data.sources import published_flow
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.registry import nearest
 from merbench.sample import Clip
 from merbench.settings import data_path, variable
 
-FRAMES, SYNTHETIC = "frames", "synthetic"
+FRAMES, SYNTHETIC = "frames", settings.SYNTHETIC
 SOURCES = (FRAMES, published_flow.NAME, SYNTHETIC)
 """Where arrays may come from, the most telling first: the databases' own frames, published flow, rendered databases."""
 
-READERS: dict[str, Callable[[Path, Sequence[Clip]], tuple[Footage, ...]]] = {
-    smic.NAME: smic.read,
-    casme2.NAME: casme2.read,
-    samm.NAME: samm.read,
-}
-"""How each database's frames are found."""
-
 PLACES = settings.PLACES
-"""What ``merbench data set`` knows: every reader, published flow, rendered databases."""
+"""What ``merbench data set`` knows: every database, published flow, rendered databases, a table of apexes."""
+
+footage = copies.footage
+"""How the files of clips are found; a name of its own, so that an audit's planted leaks have a door."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One database of a request, found.
+
+    Attributes:
+        copy: by the sheet that gives the scheme.
+        scheme: its clips of this database.
+        footage: of these, in listed order.
+        truths: the renderer's record of each, where it is rendered.
+    """
+
+    copy: Copy
+    scheme: Scheme
+    footage: tuple[Footage, ...]
+    truths: tuple[Path, ...] = ()
 
 
 def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
@@ -46,14 +61,73 @@ def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = 
         workers: processes; None for one per core.
 
     Raises:
-        UserError: unknown names, no data set up, or data that do not fit the clip list.
+        UserError: unknown names, no data set up, or data that do not fit the scheme.
     """
     check_source(data.source)
-    scheme = schemes.scheme(scheme_name)
-    databases = manifest.databases_of(data.on)
+    schemes.check(scheme_name)
+    parts = databases.databases_of(data.on)
+    strange = [database for database in parts if database not in schemes.databases(scheme_name)]
+    if strange:
+        raise UserError(
+            f"scheme {scheme_name} is of {' and '.join(schemes.databases(scheme_name))}, not of {' and '.join(strange)}",
+            where=f"--on {data.on} --scheme {scheme_name}",
+            remedy=f"schemes of {strange[0]}: {', '.join(schemes.whole_of(strange[0])) or 'none is known'}",
+        )
     if data.source == published_flow.NAME:
-        return (_published(scheme, databases, root),)
-    return tuple(_frames(data.source, scheme, database, root, watch, workers) for database in databases)
+        if data.changes or not scheme_name.startswith("megc3"):
+            raise UserError(
+                f"published flow is of the clips and apexes of MEGC2019 alone, not of {', '.join((*data.changes, scheme_name))}",
+                where=f"--source {data.source}",
+                remedy=f"use --scheme megc3, or frames: --source {FRAMES}",
+            )
+        return (_published(schemes.scheme(scheme_name), parts, root),)
+    return tuple(_frames(data, scheme_name, database, root, watch, workers) for database in parts)
+
+
+def part(data: Data, scheme_name: str, database: str, path: Path) -> Part:
+    """Return what a copy has of one database's clips of a scheme.
+
+    Args:
+        data, scheme_name: of the request.
+        database: one of its databases.
+        path: the folder of the copy.
+
+    Raises:
+        UserError: a recorded copy is a rendered one, the sheet does not give the scheme, or clips cannot be used; each is named.
+    """
+    if data.source == FRAMES:
+        check_recorded(database, path)
+    scheme, copy = schemes.of(scheme_name, database, survey(database, path, data.face))
+    apex: Apex = apexes.table(settings.data_path(settings.APEXES)) if data.apex == "table" else data.apex
+    if data.source == FRAMES:
+        return Part(copy, scheme, footage(copy, scheme.clips, apex))
+    truths = tuple(_truth(path.parent, clip) for clip in scheme.clips)
+    lost = [truth for truth in truths if not truth.is_file()]
+    if lost:
+        raise UserError(
+            f"{len(lost)} of {len(truths)} clips of {scheme.name} are not rendered in this {database}",
+            where=lost[0],
+            remedy=f"merbench synth {path.parent} --size {'mini' if schemes.is_mini(scheme.name) else 'full'}, or another --scheme",
+        )
+    return Part(copy, scheme, footage(copy, scheme.clips, apex), truths)
+
+
+def survey(database: str, path: Path, face: str = "aligned") -> tuple[Copy, ...]:
+    """Return the copy of a database in a folder, by each of its sheets.
+
+    Raises:
+        UserError: there is none.
+    """
+    return databases.known()[database].survey(path, face == "owner")
+
+
+def read(database: str, path: Path, clips: Sequence[Clip], apex: Apex = "middle") -> tuple[Footage, ...]:
+    """Return the files of these clips, by the first sheet.
+
+    Raises:
+        UserError: clips cannot be used; each is named.
+    """
+    return footage(survey(database, path)[0], clips, apex)
 
 
 def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
@@ -62,8 +136,9 @@ def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
     Raises:
         UserError: no data are set up.
     """
-    scheme = schemes.scheme(scheme_name)
+    parts = schemes.databases(scheme_name)
     if source == published_flow.NAME:
+        scheme = schemes.scheme(scheme_name)
         path = data_path(source)
         if path is None:
             stored = store.find(root, source, scheme_name)
@@ -71,36 +146,46 @@ def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
                 return store.load(stored[0]).on
             raise _nothing_set_up(source, "any database", stored)
         found = published_flow.locate(path, scheme)
-        whole = [each for each in manifest.DATABASES if all(clip.key in found for clip in scheme.select((each,)))]
+        whole = [each for each in parts if all(clip.key in found for clip in scheme.select((each,)))]
     else:
-        whole = [each for each in manifest.DATABASES if place(source, each) or store.find(root, source, scheme_name, each)]
+        whole = [each for each in parts if place(source, each) or store.find(root, source, scheme_name, each)]
         if not whole:
             raise _nothing_set_up(source, "any database", [])
-    return manifest.join(tuple(whole)) or "3db"
+    return databases.join(whole) or databases.join(parts)
 
 
 def set_up(root: Path = store.ROOT) -> str | None:
     """Return the most telling source of which something is set up or prepared; None where nothing is."""
     for source in SOURCES:
-        there = data_path(source) if source == published_flow.NAME else any(place(source, database) for database in READERS)
+        there = data_path(source) if source == published_flow.NAME else any(place(source, database) for database in databases.known())
         if there or store.schemes_of(root, source):
             return source
     return None
 
 
-def scheme_for(source: str, folder: Path | None = None, root: Path = store.ROOT) -> str:
-    """Return the scheme that a source is good for when none is asked for: of a cut-down rendering or store the cut-down one, else ``megc3``.
+def scheme_for(source: str, on: Sequence[str] = (), folder: Path | None = None, root: Path = store.ROOT) -> str:
+    """Return the scheme that data are good for when none is asked for: of a cut-down rendering or store the cut-down one.
 
     Args:
         source: of the data.
+        on: databases of the run; none for those of MEGC2019.
         folder: of rendered databases; None for the one that is set up.
         root: of all prepared sets, asked where no database is set up.
+
+    Raises:
+        UserError: no scheme is of all these databases.
     """
-    if source == SYNTHETIC and (sizes := {rendered_size(database, folder) for database in READERS} - {None}):
-        return schemes.FIRST_LOOK if "mini" in sizes else "megc3"
+    whole = [name for name in schemes.names() if not schemes.is_mini(name) and set(on) <= set(schemes.databases(name))]
+    if not whole:
+        raise UserError(f"no scheme is of {' and '.join(on)} together", where=f"--on {'+'.join(on)}", remedy="run them apart, with a comma")
+    mini = f"{whole[0]}{schemes.MINI_ENDING}"
+    if source == SYNTHETIC and (sizes := {rendered_size(database, folder) for database in on or databases.known()} - {None}):
+        return mini if "mini" in sizes else whole[0]
     stored = store.schemes_of(root, source)
-    nothing_else = not (data_path(source) if source == published_flow.NAME else any(place(source, database) for database in READERS))
-    return schemes.FIRST_LOOK if stored == {schemes.FIRST_LOOK} and nothing_else else "megc3"
+    nothing_else = not (
+        data_path(source) if source == published_flow.NAME else any(place(source, database) for database in on or databases.known())
+    )
+    return mini if mini in stored and whole[0] not in stored and nothing_else else whole[0]
 
 
 def place(source: str, database: str) -> Path | None:
@@ -109,9 +194,10 @@ def place(source: str, database: str) -> Path | None:
     Raises:
         UserError: the settings are not valid.
     """
+    where = databases.known()[database].place
     if source == FRAMES:
-        return data_path(database)
-    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / database if source == SYNTHETIC and rendered_size(database) else None
+        return data_path(where)
+    return (data_path(SYNTHETIC) or Path(SYNTHETIC)) / where if source == SYNTHETIC and rendered_size(database) else None
 
 
 def marked(folder: Path) -> bool:
@@ -130,8 +216,9 @@ def rendered_size(database: str, folder: Path | None = None) -> str | None:
     Raises:
         UserError: the settings, or the mark of the database, are damaged.
     """
-    about = marker.read((folder or data_path(SYNTHETIC) or Path(SYNTHETIC)) / database)
-    return str(about["size"]) if about is not None and about["finished"] else None
+    where = databases.known()[database].place
+    about = marker.read((folder or data_path(SYNTHETIC) or Path(SYNTHETIC)) / where)
+    return str(about["size"]) if about is not None and about["parts"].get(where, {}).get("finished") else None
 
 
 def rendered(folder: Path) -> str:
@@ -140,22 +227,12 @@ def rendered(folder: Path) -> str:
     Raises:
         UserError: it holds none that is whole.
     """
-    there = {database: rendered_size(database, folder) for database in READERS}
+    there = {place: rendered_size(place, folder) for place in databases.places()}
     if not any(there.values()):
         raise UserError(
             "the folder holds no rendered database that is whole", where=folder, remedy=f"merbench synth {folder} --size mini (or full)"
         )
     return ", ".join(f"{database} {size}" if size else f"{database} not there or not finished" for database, size in there.items())
-
-
-def real(database: str, folder: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
-    """Return the footage of a recorded database's clips.
-
-    Raises:
-        UserError: the folder is a rendered one, or clips cannot be used; each is named.
-    """
-    check_recorded(database, folder)
-    return READERS[database](folder, clips)
 
 
 def check_recorded(database: str, folder: Path) -> None:
@@ -178,44 +255,34 @@ def check_source(name: str) -> None:
     Raises:
         UserError: with the nearest name.
     """
-    if name in manifest.DATABASES:
+    if name in databases.known():
         raise UserError(f"{name} is a database, not a source", where="--source", remedy=f"--source {FRAMES} --on {name}")
     if name not in SOURCES:
         raise UserError(f"there is no data source '{name}'", remedy=nearest(name, SOURCES))
 
 
-def _published(scheme: Scheme, databases: tuple[str, ...], root: Path) -> Path:
-    on, path = manifest.join(databases), data_path(published_flow.NAME)
+def _published(scheme: Scheme, parts: tuple[str, ...], root: Path) -> Path:
+    on, path = databases.join(parts), data_path(published_flow.NAME)
     if path is None:
         stored = store.find(root, published_flow.NAME, scheme.name, on)
         if len(stored) == 1:
             return stored[0]
         raise _nothing_set_up(published_flow.NAME, on, stored)
-    images = published_flow.read(path, scheme, databases)
-    clips = scheme.select(databases)
+    images = published_flow.read(path, scheme, parts)
+    clips = scheme.select(parts)
     labels = np.array([scheme.labels[clip.key] for clip in clips], dtype=np.int64)
     return store.save(Prepared(on, published_flow.NAME, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
 
 
-def _frames(source: str, scheme: Scheme, database: str, root: Path, watch: Watch, workers: int | None) -> Path:
-    path = place(source, database)
+def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watch, workers: int | None) -> Path:
+    path = place(data.source, database)
     if path is None:
-        stored = store.find(root, source, scheme.name, database)
+        stored = store.find(root, data.source, scheme_name, database)
         if len(stored) == 1:
             return stored[0]
-        raise _nothing_set_up(source, database, stored)
-    clips = scheme.select((database,))
-    if source == FRAMES:
-        return prepare(source, scheme, real(database, path, clips), root=root, watch=watch, workers=workers)
-    truths = [_truth(path.parent, clip) for clip in clips]
-    lost = [truth for truth in truths if not truth.is_file()]
-    if lost:
-        raise UserError(
-            f"{len(lost)} of {len(truths)} clips of {scheme.name} are not rendered in this {database}",
-            where=lost[0],
-            remedy=f"merbench synth {path.parent} --size {'mini' if scheme.name == schemes.FIRST_LOOK else 'full'}, or another --scheme",
-        )
-    return prepare(source, scheme, READERS[database](path, clips), truths=truths, root=root, watch=watch, workers=workers)
+        raise _nothing_set_up(data.source, database, stored)
+    found = part(data, scheme_name, database, path)
+    return prepare(data.source, found.scheme, found.footage, truths=found.truths, root=root, watch=watch, workers=workers, face=data.face)
 
 
 def _truth(root: Path, clip: Clip) -> Path:
@@ -246,7 +313,7 @@ def _nothing_set_up(source: str, on: str, stored: list[Path]) -> UserError:
             remedy=f"merbench synth {SYNTHETIC} --size mini (scheme megc3-mini) or --size full (scheme megc3)",
         )
     if source == FRAMES:
-        name = on if on in READERS else "casme2"
+        name = databases.known()[on].place if on in databases.known() else "casme2"
         return UserError(
             f"no frames are set up: {on} has no folder yet",
             where=f"merbench.yaml in this folder, and the variable {variable(name)}",

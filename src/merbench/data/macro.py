@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from merbench.data import load, store
+from merbench.data import databases, load, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.sources import casme3
@@ -91,7 +91,7 @@ def _nothing_set_up(source: str, stored: list[Path]) -> UserError:
         )
     if source == load.SYNTHETIC:
         folder = data_path(load.SYNTHETIC) or Path(load.SYNTHETIC)
-        size = next((size for size in map(load.rendered_size, load.READERS) if size), "mini")
+        size = next((size for size in map(load.rendered_size, databases.known()) if size), "mini")
         return UserError(
             "no rendered macro-expression clips are set up, and the method is pre-trained on them",
             where=folder,

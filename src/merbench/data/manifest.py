@@ -9,7 +9,6 @@ import io
 from merbench import guard
 from merbench.config import shipped
 from merbench.errors import UserError
-from merbench.registry import nearest
 from merbench.sample import Clip
 
 LARGEST = 2**24
@@ -18,7 +17,10 @@ LARGEST = 2**24
 RESTORE = "restore it: git checkout -- data_manifests"
 
 DATABASES = ("smic", "casme2", "samm")
-"""In the order in which clips are listed, everywhere."""
+"""Of MEGC2019, in the order in which clips are listed, everywhere."""
+
+DROPPED = ("casme2/sub04/EP12_01f", "casme2/sub05/EP09_05f")
+"""Eligible clips that its organisers left out: one has no apex, of the other it is the onset."""
 
 CLASSES = ("negative", "positive", "surprise")
 """Of MEGC2019."""
@@ -27,13 +29,13 @@ COMPOSITES = {"3db": ("smic", "casme2", "samm")}
 """Short names: 3DB is the composite of MEGC2019."""
 
 
-def table(name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Read one CSV of data_manifests.
+def table(name: str, columns: tuple[str, ...], blank: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """Read one CSV of data_manifests; only the columns in ``blank`` may have empty cells.
 
     Raises:
         UserError: the file is missing or its columns are others.
     """
-    path = shipped("data_manifests") / f"{name}.csv"
+    path, spared = shipped("data_manifests") / f"{name}.csv", f" but {', '.join(blank)}" if blank else ""
     if not path.is_file():
         raise UserError(f"the manifest '{name}' is missing", where=path, remedy=RESTORE)
     try:
@@ -44,9 +46,11 @@ def table(name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
             raise ValueError(f"line 1: columns are {', '.join(head)[:200]}; they should be {', '.join(columns)}")
         rows = []
         for cells in reader:
-            if len(cells) != len(columns) or not all(cell and cell.isprintable() and cell == cell.strip() for cell in cells):
+            if len(cells) != len(columns) or not all(
+                (cell or name in blank) and cell.isprintable() and cell == cell.strip() for name, cell in zip(columns, cells, strict=True)
+            ):
                 raise ValueError(
-                    f"line {reader.line_num}: {len(cells)} cells; {len(columns)} are wanted, none of them empty or with blanks around it"
+                    f"line {reader.line_num}: {len(cells)} cells; {len(columns)} are wanted, none of them empty{spared} or with blanks around it"
                 )
             rows.append(dict(zip(columns, cells, strict=True)))
     except (OSError, ValueError, csv.Error) as error:
@@ -91,32 +95,3 @@ def person_of(subject: str) -> str:
     """
     database, _, name = subject.partition("/")
     return f"{_people().get(database, database)}/{name}"
-
-
-def databases_of(on: str) -> tuple[str, ...]:
-    """Return the databases behind ``smic``, ``smic+casme2`` or ``3db``, in listed order.
-
-    Raises:
-        UserError: an unknown database, or one named twice.
-    """
-    named: list[str] = []
-    for part in on.split("+"):
-        name = part.strip().lower()
-        if name not in DATABASES and name not in COMPOSITES:
-            raise UserError(
-                f"there is no database '{part}'" if part else "a database's name is empty",
-                where=f"--on {on}",
-                remedy=nearest(name, (*DATABASES, *COMPOSITES)) + "; join several with '+', as in smic+casme2",
-            )
-        named.extend(COMPOSITES.get(name, (name,)))
-    if len(set(named)) < len(named):
-        raise UserError("a database is named twice", where=f"--on {on}", remedy=f"write {join(set(named))}")
-    return tuple(database for database in DATABASES if database in named)
-
-
-def join(databases: set[str] | tuple[str, ...]) -> str:
-    """Return the one name of a set of databases: ``3db`` for the three, else joined with '+' in listed order."""
-    for short, members in COMPOSITES.items():
-        if set(databases) == set(members):
-            return short
-    return "+".join(database for database in DATABASES if database in databases)

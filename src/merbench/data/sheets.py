@@ -2,102 +2,127 @@
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from merbench import guard
+from merbench.data import workbooks
+from merbench.data.cells import frame as frame
+from merbench.data.cells import quoted
+from merbench.data.cells import units as units
+from merbench.data.cells import word as word
 from merbench.errors import UserError
 from merbench.sample import Clip
 
 Key = TypeVar("Key", str, tuple[str, str])
-DAMAGED = (
-    *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, SyntaxError, NotImplementedError, RuntimeError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, InvalidFileException),
-)
-"""What openpyxl raises on a workbook with bytes lost or changed."""
 
-LARGEST, ROWS, CELLS = 2**26, 100_000, 2_000_000
-"""Bytes of a workbook, packed and unpacked; rows and cells of all its sheets. The longest owner's sheet has 4,206 rows."""
+HEADER_WITHIN = 200
+"""Rows of a sheet in which its header is looked for; SAMM's is the 14th."""
 
-COLUMNS = 200
-"""Of a sheet that are read; no owner's has more than 20."""
-
-PROTECTED = b"\xd0\xcf\x11\xe0"
-"""How an .xls begins, and an .xlsx with a password."""
-
-FRAME_NUMBER = re.compile(r"[0-9]{1,12}(\.0*)?")
+ENDINGS = (".xlsx", ".xlsm", ".xls", ".csv")
+FILES, BYTES, NAMES, DEPTH = 200, 2**28, 400_000, 2
+"""Of a database's folder: workbooks that are opened and what they may hold together, names that are gone through, folders below it."""
 
 Row = dict[str, str]
 """Cells by column as the owner names it, stripped; and ``row``, the number in the sheet, for messages."""
 
+NO_ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
-def table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Return the rows below the header that begins with the cell ``Subject``; notes above it and empty rows are passed over.
+
+def read(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = (), aliases: Mapping[str, tuple[str, ...]] = NO_ALIASES
+) -> list[Row]:
+    """Return the rows below the header that has the cell ``Subject``; notes above it and empty rows are passed over.
+
+    A header is the same in any case, width and with any blanks. Of several sheets the first is read that has all columns.
 
     Args:
-        path: of an .xlsx workbook; its first sheet with such a header is read.
-        columns: those that must be there. Case and blanks do not matter.
+        path: of a workbook (.xlsx, .xls) or of text with columns; its content says which.
+        columns: those that must be there.
+        optional: those that read as ``""`` where the sheet lacks them.
+        aliases: of a column, or of ``Subject``: other names, which count where the sheet lacks those before them.
 
     Raises:
         UserError: it is no workbook, has no such header, or lacks a column.
     """
-    try:
-        content = guard.read(path, LARGEST)
-        if content.startswith(PROTECTED):
-            raise UserError(
-                "an annotation sheet is protected by a password, or an old .xls",
-                where=path,
-                remedy="open it, save it as .xlsx without a password",
-            )
-        sheets = _sheets(content)
-    except DAMAGED as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    found = _header(workbooks.read(path), columns, optional, aliases)
+    if found is None:
+        raise UserError("an annotation sheet has no header row: no cell says 'Subject'", where=path, remedy="is this the owner's sheet?")
+    cells, number, places = found
+    missing = [column for column in columns if not places[column]]
+    if missing:
+        there = ", ".join(cell for cell in cells[number] if cell)
         raise UserError(
-            f"an annotation sheet cannot be read: {reason}", where=path, remedy="fetch it again: it is cut off or no .xlsx"
-        ) from error
-    for cells in sheets:
-        for number, header in enumerate(cells):
-            if any(_plain(cell) == "subject" for cell in header):
-                return _rows(path, columns, header, cells[number + 1 :], first=number + 2)
-    raise UserError("an annotation sheet has no header row: no cell says 'Subject'", where=path, remedy="is this the owner's sheet?")
+            f"an annotation sheet lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has {there[:400]}",
+            where=f"{path}, row {number + 1}",
+            remedy="use the owner's own sheet, or give the column its name back",
+        )
+    twice = [column for column, found in places.items() if len(found) > 1]
+    if twice:
+        raise UserError(
+            f"the column{'s' if len(twice) > 1 else ''} {', '.join(twice)} stand{'' if len(twice) > 1 else 's'} in an annotation sheet twice",
+            where=f"{path}, row {number + 1}",
+            remedy="use the owner's own sheet, or take the column out that is not the owner's",
+        )
+    rows = []
+    for below, line in enumerate(cells[number + 1 :], start=number + 2):
+        row = {column: line[place[0]] if place and place[0] < len(line) else "" for column, place in places.items()}
+        if any(row.values()):
+            rows.append({**row, "row": str(below)})
+    return rows
 
 
-def _sheets(content: bytes) -> list[list[tuple[str, ...]]]:
-    """Return the cells of every sheet.
+def table(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Return the rows of a sheet in which every column has its owner's name; see `read`."""
+    return read(path, columns)
+
+
+def candidates(
+    root: Path,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    aliases: Mapping[str, tuple[str, ...]] = NO_ALIASES,
+    named: str = "*",
+) -> list[tuple[Path, list[Row]]]:
+    """Return every workbook in a database's folder, or up to two folders below, that has these columns, with its rows.
+
+    A sheet is known by its columns: people rename them. Files of programs that have a sheet open are passed over, and folders that are
+    links; the upper ones come first, text after workbooks.
+
+    Args:
+        root: of a database.
+        columns: those that must be there.
+        optional: as in `read`.
+        aliases: as in `read`.
+        named: pattern of a name, in any case; what is wrong with such a file is told where no other has the columns.
 
     Raises:
-        ValueError: the workbook is larger than any owner's, or its parts define words of their own; and `DAMAGED`.
+        UserError: no file has the columns, and one of that name is damaged, lacks some, or is a link that leads out of the folder.
     """
-    archive = zipfile.ZipFile(io.BytesIO(content))
-    if sum(part.file_size for part in archive.infolist()) > LARGEST:
-        raise ValueError(f"unpacked it has more than {LARGEST:,} bytes")
-    for part in archive.namelist():
-        if part.endswith((".xml", ".rels")) and b"<!" in archive.read(part).replace(b"\0", b"").replace(b"<!--", b"").replace(
-            b"<![CDATA[", b""
-        ):
-            raise ValueError(f"its part {part} has a DOCTYPE, which no workbook has")
-    book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-    sheets, cells = [], 0
-    for sheet in book.worksheets:
-        sheet.reset_dimensions()  # what a sheet says of its size is not believed
-        rows: list[tuple[str, ...]] = []
-        for row in sheet.iter_rows(values_only=True, max_row=ROWS + 1, max_col=COLUMNS):
-            rows.append(tuple(_text(cell) for cell in row))
-            cells += len(row)
-            if len(rows) > ROWS or cells > CELLS:
-                raise ValueError(f"sheet '{sheet.title}' has more than {ROWS:,} rows or {CELLS:,} cells")
-        sheets.append(rows)
-    book.close()
-    return sheets
+    found: list[tuple[Path, list[Row]]] = []
+    faults: list[UserError] = []
+    taken = 0
+    for path in sorted(_workbooks(root), key=lambda path: (len(path.parts), path.suffix.casefold() == ".csv", path.name))[:FILES]:
+        try:
+            taken += guard.within(root, path).stat().st_size
+            if taken > BYTES:
+                break
+            found.append((path, read(path, columns, optional, aliases)))
+        except UserError as error:
+            if fnmatch.fnmatch(path.name.casefold(), named.casefold()):
+                faults.append(error)
+        except (ValueError, OSError) as error:
+            if fnmatch.fnmatch(path.name.casefold(), named.casefold()):
+                reason = error.strerror if isinstance(error, OSError) else error
+                faults.append(UserError(f"an annotation sheet cannot be read: {reason}", where=path, remedy="put the sheet itself there"))
+    if faults and not found:
+        raise faults[0]
+    return found
 
 
 def only(root: Path, pattern: str) -> Path:
@@ -179,51 +204,64 @@ def number(row: Row, column: str, path: Path) -> int:
     Raises:
         UserError: it is none; the row is named.
     """
-    if FRAME_NUMBER.fullmatch(row[column]):
-        return int(row[column].partition(".")[0])
+    try:
+        found = frame(row[column])
+    except ValueError:
+        found = None
+    if found is not None:
+        return found
     raise UserError(
-        f"{_quoted(row[column])} in column {column} is no frame number",
+        f"{quoted(row[column])} in column {column} is no frame number",
         where=f"{path}, row {row['row']}",
         remedy="correct the cell after the database's own notes",
     )
 
 
-def _quoted(cell: str) -> str:
-    return f"'{cell[:80]}'" if cell else "an empty cell (or a formula that was never computed)"
-
-
-def _rows(path: Path, columns: Sequence[str], header: tuple[str, ...], cells: list[tuple[str, ...]], first: int) -> list[Row]:
-    places = {_plain(cell): place for place, cell in enumerate(header) if cell}
-    missing = [column for column in columns if _plain(column) not in places]
-    if missing:
-        there = ", ".join(cell for cell in header if cell)
-        raise UserError(
-            f"an annotation sheet lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has {there}",
-            where=f"{path}, row {first - 1}",
-            remedy="use the owner's own sheet, or give the column its name back",
-        )
-    heads = [_plain(cell) for cell in header]
-    twice = [column for column in columns if heads.count(_plain(column)) > 1]
-    if twice:
-        raise UserError(
-            f"the column{'s' if len(twice) > 1 else ''} {', '.join(twice)} stand{'' if len(twice) > 1 else 's'} in an annotation sheet twice",
-            where=f"{path}, row {first - 1}",
-            remedy="use the owner's own sheet, or take the column out that is not the owner's",
-        )
-    found = []
-    for offset, row in enumerate(cells):
-        if not any(row):
-            continue
-        taken = {column: row[places[_plain(column)]] if places[_plain(column)] < len(row) else "" for column in columns}
-        found.append({**taken, "row": str(first + offset)})
-    return found
-
-
-def _text(cell: object) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return "" if cell is None else " ".join(str(cell).split())
+def _header(
+    sheets: Iterable[workbooks.Cells], columns: Sequence[str], optional: Sequence[str], aliases: Mapping[str, tuple[str, ...]]
+) -> tuple[workbooks.Cells, int, dict[str, list[int]]] | None:
+    """Return the sheet, the index of its header's row and the places of each column; of several the one with most columns."""
+    marks = {_plain(name) for name in ("Subject", *aliases.get("Subject", ()))}
+    names = {column: [_plain(name) for name in (column, *aliases.get(column, ()))] for column in (*columns, *optional)}
+    best, fewest = None, len(names) + 1
+    for cells in sheets:
+        for number, header in enumerate(cells[:HEADER_WITHIN]):
+            heads = [_plain(cell) for cell in header]
+            if marks.isdisjoint(heads):
+                continue
+            places = {}
+            for column, known in names.items():
+                there = next((name for name in known if name in heads), None)
+                places[column] = [place for place, head in enumerate(heads) if head == there]
+            faults = sum(len(places[column]) != 1 for column in columns) + sum(len(places[column]) > 1 for column in optional)
+            if faults < fewest:
+                best, fewest = (cells, number, places), faults
+    return best
 
 
 def _plain(cell: str) -> str:
-    return "".join(cell.split()).casefold()
+    return "".join(word(cell).split())
+
+
+def _workbooks(root: Path) -> Iterator[Path]:
+    """Yield the files that may be workbooks, by their endings, level by level; a folder of frames is listed and not looked into."""
+    level, names = [root], 0
+    for _ in range(DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                entries = os.scandir(folder)
+            except OSError:
+                continue  # a folder that may not be read is told where its frames are needed
+            with entries:
+                for entry in entries:
+                    names += 1
+                    if names > NAMES:
+                        return
+                    if entry.name.startswith((".", "~")):
+                        continue
+                    if entry.name.casefold().endswith(ENDINGS):
+                        yield Path(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        below.append(Path(entry.path))
+        level = sorted(below)

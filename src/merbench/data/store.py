@@ -157,7 +157,7 @@ def load(*paths: Path) -> Prepared:
     parts = [_load(path) for path in paths]
     if len(parts) == 1:
         return parts[0]
-    from merbench.data.manifest import join as name_of
+    from merbench.data.databases import join as name_of
 
     return join(parts, name_of(tuple(part.on for part in parts)))
 
@@ -240,7 +240,7 @@ def _clip(told: object) -> Clip:
         raise ValueError(f"subject '{told['subject'][:60]}' is not of {database[:60]}")
     guard.plain(subject)
     guard.plain(told["name"])
-    return Clip(**{**told, "flags": tuple(told["flags"])})
+    return Clip(**{**told, "flags": tuple(told["flags"]), "units": tuple(told["units"])})
 
 
 def _mapped(path: Path, name: str) -> NDArray[Any]:

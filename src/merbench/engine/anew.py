@@ -6,12 +6,13 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from merbench.config import Data
-from merbench.data import frames, load, schemes, store
+from merbench.data import databases, frames, load, schemes, store
 from merbench.data.prepare import Watch
 from merbench.data.prepared import Prepared
 from merbench.data.sources import published_flow
@@ -20,7 +21,7 @@ from merbench.settings import data_path, variable
 
 
 def prepared_anew(
-    source: str, scheme: str, database: str, subject: str, prepared: Prepared, watch: Watch, workers: int
+    data: Data, scheme: str, database: str, subject: str, prepared: Prepared, watch: Watch, workers: int
 ) -> tuple[list[str], int]:
     """Prepare a database anew with one subject's files replaced by another's, and compare everybody else's clips with what is prepared.
 
@@ -28,7 +29,7 @@ def prepared_anew(
     this one is killed. Nothing is written through a link: preparation opens what is delivered for reading only.
 
     Args:
-        source, scheme: of the run.
+        data, scheme: of the run.
         database: which is prepared.
         subject: whose files are replaced.
         prepared: what a run reads.
@@ -40,10 +41,11 @@ def prepared_anew(
     Raises:
         UserError: the database itself is not here, or the replaced one cannot be prepared.
     """
+    source = data.source
     folder = data_path(source) if source == published_flow.NAME else load.place(source, database)
     if folder is None:
         raise UserError("the database is not here, only what was prepared of it", remedy="audit where it lies")
-    files = _files(source, scheme, database, folder)
+    files = _files(data, scheme, database, folder)
     own = [key for key in files if key.startswith(f"{subject}/")]
     donor = _donor(files, subject)
     swap: dict[Path, Path] = {}
@@ -57,9 +59,9 @@ def prepared_anew(
         if source == load.SYNTHETIC:
             mirror(folder.parent / "truth" / database, made / "truth" / database, {})
             place = made
-        name = database if source == load.FRAMES else source
+        name = databases.known()[database].place if source == load.FRAMES else source
         with _lies(name, place):
-            again = store.load(*load.ready(Data(database, source), scheme, root=made / "prepared", watch=watch, workers=workers))
+            again = store.load(*load.ready(replace(data, on=database), scheme, root=made / "prepared", watch=watch, workers=workers))
             return _unlike(_part(prepared, database), again, subject)
 
 
@@ -76,12 +78,12 @@ def mirror(folder: Path, target: Path, swap: Mapping[Path, Path]) -> None:
                 shutil.copy2(swap.get(path, path), below / name)
 
 
-def _files(source: str, scheme: str, database: str, folder: Path) -> dict[str, list[Path]]:
+def _files(data: Data, scheme: str, database: str, folder: Path) -> dict[str, list[Path]]:
     """Return every image of every clip, by clip key, in order."""
-    made = schemes.scheme(scheme)
-    if source == published_flow.NAME:
-        return {key: [path] for key, path in published_flow.locate(folder, made).items() if key.startswith(f"{database}/")}
-    footage = load.READERS[database](folder, made.select((database,)))
+    if data.source == published_flow.NAME:
+        found = published_flow.locate(folder, schemes.scheme(scheme))
+        return {key: [path] for key, path in found.items() if key.startswith(f"{database}/")}
+    footage = load.part(data, scheme, database, folder).footage
     return {each.clip.key: list(frames.numbered(each.onset.parent).values()) for each in footage}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -31,13 +32,13 @@ def chosen(prepared: Prepared, folds: Sequence[Fold], asked: str, count: int) ->
 
     Args:
         prepared, folds: of the run.
-        asked: how many, ``all``, or subjects with commas; empty for ``count`` folds.
+        asked: how many, ``all``, or who is held out, with commas; empty for ``count`` folds.
         count: how many where nothing is asked.
 
     Raises:
-        UserError: an unknown subject, or no number from 1.
+        UserError: nobody of that name is held out, or no number from 1.
     """
-    names = [fold.subject for fold in folds]
+    names = [fold.held_out for fold in folds]
     if asked == "all":
         return list(range(len(folds)))
     if asked and not (asked.isascii() and asked.isdecimal()):
@@ -45,7 +46,7 @@ def chosen(prepared: Prepared, folds: Sequence[Fold], asked: str, count: int) ->
         unknown = [each for each in wanted if each not in names]
         if unknown:
             raise UserError(
-                f"there is no subject '{unknown[0]}' to hold out",
+                f"there is no fold that holds '{unknown[0]}' out",
                 where=f"--folds {asked}",
                 remedy=f"a number, all, or some of {', '.join(names)}",
             )
@@ -86,7 +87,7 @@ def audit(
     asked += [(looked_at[0], "again"), *((index, "permuted labels") for index in permuted)]
     kept = Kept(planned)
     found = _trained(planned, asked, kept, watch)
-    subjects, base = {index: planned.folds[index].subject for index in looked_at}, {index: found[index, "nothing"] for index in looked_at}
+    subjects, base = {index: planned.folds[index].held_out for index in looked_at}, {index: found[index, "nothing"] for index in looked_at}
     again = findings.same("again", subjects[looked_at[0]], base[looked_at[0]], found[looked_at[0], "again"])
     yield again
     others: list[Change] = ["garbage", "another subject", "last epoch only"]
@@ -161,43 +162,50 @@ def _prepared_anew(planned: Plan, prepared: Prepared, looked_at: Sequence[int], 
     """Prepare one database of each source anew, without one subject of those looked at."""
     done = set()
     for index in sorted(looked_at, key=lambda index: len(planned.folds[index].train)):
-        fold = planned.folds[index]
-        database = fold.subject.split("/")[0]
+        held_out = [prepared.clips[position] for position in planned.folds[index].test]
+        subject, _ = Counter(clip.subject for clip in held_out).most_common(1)[0]  # of a database that is held out, who has most clips
+        database = held_out[0].database
         if database in done:
             continue
         done.add(database)
         request = planned.request
         try:
-            unlike, clips = prepared_anew(
-                request.data.source, request.scheme, database, fold.subject, prepared, watch, len(planned.devices)
-            )
+            unlike, clips = prepared_anew(request.data, request.scheme, database, subject, prepared, watch, len(planned.devices))
         except (UserError, OSError) as error:
-            yield Finding("preparation", fold.subject, "not told", error.what if isinstance(error, UserError) else told(error))
+            yield Finding("preparation", subject, "not told", error.what if isinstance(error, UserError) else told(error))
             continue
         if unlike:
             words = f"not the same: {', '.join(unlike[:3])}" + (f" and {len(unlike) - 3} more" if len(unlike) > 3 else "")
-            yield Finding("preparation", fold.subject, "broken", words)
+            yield Finding("preparation", subject, "broken", words)
         else:
-            yield Finding("preparation", fold.subject, "held", f"{clips} clips of others in {database} are the same bits")
+            yield Finding("preparation", subject, "held", f"{clips} clips of others in {database} are the same bits")
 
 
 def _persons(planned: Plan, prepared: Prepared) -> Finding:
     """Look at whom each fold learns from, in the benchmark's clips and in those it is pre-trained on."""
     subjects = [clip.subject for clip in prepared.clips]
-    wrong = [fold.subject for fold in planned.folds if _met(fold.subject, [subjects[index] for index in fold.train])]
+    held_out = [[subjects[index] for index in fold.test] for fold in planned.folds]
+    wrong = [
+        fold.held_out for fold, those in zip(planned.folds, held_out, strict=True) if _met(those, [subjects[index] for index in fold.train])
+    ]
     told = f"{len(set(subjects))} subjects, {len({manifest.person_of(each) for each in subjects})} people"
     if planned.macro is not None:
         clips = store.load(planned.macro).clips
         shares = protocol.pretraining(clips, planned.folds)
-        wrong += [fold.subject for fold in shares if _met(fold.subject, [clips[index].subject for index in fold.train])]
+        wrong += [
+            fold.held_out
+            for fold, those in zip(shares, held_out, strict=True)
+            if _met(those, [clips[index].subject for index in fold.train])
+        ]
         told += f", pre-trained on {len({clip.subject for clip in clips})}"
     if wrong:
         return Finding("persons", "", "broken", f"learnt from under another name: {', '.join(dict.fromkeys(wrong[:4]))}")
     return Finding("persons", "", "held", f"{told} (persons.csv)")
 
 
-def _met(held_out: str, learnt_from: Sequence[str]) -> bool:
-    return manifest.person_of(held_out) in {manifest.person_of(each) for each in learnt_from}
+def _met(held_out: Sequence[str], learnt_from: Sequence[str]) -> bool:
+    """Return whether somebody stands on both sides, under whatever names."""
+    return bool(set(map(manifest.person_of, held_out)) & set(map(manifest.person_of, learnt_from)))
 
 
 def _twins(prepared: Prepared) -> Finding:

@@ -43,7 +43,7 @@ class Finding:
 
     Attributes:
         promise: a key of `PROMISES`.
-        subject: whose fold; empty where it is not about one.
+        subject: whose fold, or the database held out; empty where it is not about one.
         verdict: ``held``, ``broken``, or ``not told`` where it could not be looked at.
         told: what was seen, in words.
     """
@@ -124,7 +124,10 @@ def guessing(folds: Sequence[tuple[NDArray[np.int64], Trained]], classes: int) -
     told = f"UF1 {here:.2f} over {sum(map(len, truth))} clips of {len(folds)} folds, {guess}, p = {luck:.2g}"
     if least >= LUCK:
         return Finding(
-            "permuted labels", "", "not told", f"too few clips: even a perfect score would be luck (p = {least:.2g}); ask for more --folds"
+            "permuted labels",
+            "",
+            "not told",
+            f"too few clips or folds: even a perfect score would be luck (p = {least:.2g}); ask for more --folds where there are more",
         )
     return Finding("permuted labels", "", "broken" if luck < LUCK else "held", told)
 

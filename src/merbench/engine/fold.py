@@ -1,4 +1,4 @@
-"""One leave-one-subject-out fold: a Lightning Trainer per stage, and the held-out subject looked at from outside."""
+"""One fold: a Lightning Trainer per stage, and the held-out clips looked at from outside."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def train(
         FoldError: a loss or a probability is not finite, predicting changes the method, or a stage is on macro clips that are not there.
     """
     begun = time.perf_counter()
-    key = streams.key_of(request.method, request.scheme, fold.subject, seed)
+    key = streams.key_of(request.method, request.scheme, fold.held_out, seed)
     with quiet(), one_thread(), isolated(key):
         method = build(request, len(prepared.classes))
         method.seed_layers(streams.key_of(key, "layers"))
@@ -112,7 +112,7 @@ def train(
         measures = _measures(method, recorder.held_out, known, fold, device)
         tick(1.0)
     result = FoldResult(
-        subject=fold.subject,
+        held_out=fold.held_out,
         seed=seed,
         clips=tuple(prepared.clips[i].key for i in fold.test),
         labels=prepared.labels[list(fold.test)],
@@ -199,7 +199,7 @@ def _module(
     if macro is None:
         raise FoldError(f"stage '{stage.name}' is on macro clips, and none were given")
     steps = steps_per_epoch(macro.folds, stage.batch or 1)
-    return LosoDataModule(to_device(macro.clips(fold.subject), device), steps, request.training, key)
+    return LosoDataModule(to_device(macro.clips(fold.held_out), device), steps, request.training, key)
 
 
 def weights_digest(method: Method) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import processes
-from merbench.data import flow, load, schemes, store
+from merbench.data import flow, load, manifest, schemes, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import prepare
 from merbench.data.schemes import Scheme
@@ -27,7 +27,6 @@ from merbench.sample import Clip
 Watch = Callable[[str, int, int], None]
 
 BARE, WHOLE = "bare TV-L1", "whole preparation"
-DATABASES = ("smic", "casme2", "samm")
 
 
 @dataclass(frozen=True)
@@ -136,10 +135,10 @@ def rendered(count: int, workers: int | None, folder: Path) -> list[Material]:
     Raises:
         UserError: fewer can be had.
     """
-    there = {database: load.place(load.SYNTHETIC, database) for database in DATABASES}
+    there = {database: load.place(load.SYNTHETIC, database) for database in manifest.DATABASES}
     scheme = schemes.scheme(load.scheme_for(load.SYNTHETIC) if any(there.values()) else schemes.FIRST_LOOK)
     if not all(there.values()):
-        there = {database: folder / database for database in DATABASES}
+        there = {database: folder / database for database in manifest.DATABASES}
         _render(scheme, count, workers, folder)
     return list(_material(scheme, count, {database: path for database, path in there.items() if path is not None}))
 
@@ -150,23 +149,23 @@ def _render(scheme: Scheme, count: int, workers: int | None, folder: Path) -> No
 
     wanted = {clip.key for clips in _shared(scheme, count).values() for clip in clips}
     script = [scene for scene in scenes("mini", 0) if scene.clip.key in wanted]
-    for _ in write_scenes(folder, script, "mini", databases=DATABASES, workers=workers):
+    for _ in write_scenes(folder, script, "mini", databases=manifest.DATABASES, workers=workers):
         pass
 
 
 def _shared(scheme: Scheme, count: int) -> dict[str, tuple[Clip, ...]]:
     """Return so many clips, as equally many of each database as there are."""
-    clips = {database: scheme.select((database,)) for database in DATABASES}
+    clips = {database: scheme.select((database,)) for database in manifest.DATABASES}
     if sum(map(len, clips.values())) < count:
         raise UserError(f"there are {sum(map(len, clips.values()))} rendered clips", where="--clips", remedy="ask for fewer")
-    shares = dict.fromkeys(DATABASES, 0)
+    shares = dict.fromkeys(manifest.DATABASES, 0)
     while sum(shares.values()) < count:
-        shares[min((d for d in DATABASES if shares[d] < len(clips[d])), key=lambda d: shares[d])] += 1
-    return {database: clips[database][: shares[database]] for database in DATABASES}
+        shares[min((d for d in manifest.DATABASES if shares[d] < len(clips[d])), key=lambda d: shares[d])] += 1
+    return {database: clips[database][: shares[database]] for database in manifest.DATABASES}
 
 
 def _material(scheme: Scheme, count: int, places: dict[str, Path]) -> Iterator[Material]:
     for database, clips in _shared(scheme, count).items():
         if clips:
             truths = tuple(places[database].parent / "truth" / f"{clip.key}.npz" for clip in clips)
-            yield Material(scheme, load.READERS[database](places[database], clips), truths)
+            yield Material(scheme, load.read(database, places[database], clips), truths)

@@ -27,8 +27,8 @@ class Macro:
     folds: tuple[Fold, ...]
 
     def clips(self, held_out: str) -> Batch:
-        """Return the clips from which the fold of a held-out subject may learn."""
-        (fold,) = (fold for fold in self.folds if fold.subject == held_out)
+        """Return the clips from which the fold that holds this out may learn."""
+        (fold,) = (fold for fold in self.folds if fold.held_out == held_out)
         return training_clips(self.everything, fold)
 
 
@@ -80,15 +80,15 @@ def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fol
         folds: all folds of the protocol.
 
     Raises:
-        UserError: nobody but the held-out person has macro clips, or an epoch would have more steps than a fold has clips.
+        UserError: nobody but who is held out has macro clips, or an epoch would have more steps than a fold has clips.
     """
     shares = protocol.pretraining(prepared.clips, folds)
-    lonely = [fold.subject for fold in shares if not fold.train]
+    lonely = [fold.held_out for fold in shares if not fold.train]
     if lonely:
         raise UserError(
-            f"all macro clips are of {lonely[0]}: the fold that holds this person out has none",
+            f"all macro clips are of {lonely[0]}: the fold that holds {'this person' if '/' in lonely[0] else 'this database'} out has none",
             where=prepared.source,
-            remedy="use the whole of the database",
+            remedy="use the whole of the database" if "/" in lonely[0] else "choose other data with --on, or another protocol",
         )
     for stage in stages:
         if stage.on == "macro":

@@ -11,18 +11,18 @@ import torch
 from filelock import FileLock, Timeout
 
 from merbench import methods, processes
-from merbench.config import Data, Preset, Request, resolve, run_key
-from merbench.data import load, manifest, protocol, schemes, store
+from merbench.config import Apex, Data, Face, Preset, Request, resolve, run_key
+from merbench.data import databases, load, schemes, store
 from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
+from merbench.data.protocol import check, folds_of
 from merbench.engine import fold, workers
 from merbench.engine.pretraining import check_sizes
 from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, remove_unfinished, write
 from merbench.method import METHODS, Method
-from merbench.registry import nearest
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
 
@@ -53,7 +53,7 @@ class Plan:
     @property
     def names(self) -> list[str]:
         """Return the names of all fold files this plan asks for."""
-        return [fold_name(fold.subject, seed) for seed in range(self.seeds) for fold in self.folds]
+        return [fold_name(fold.held_out, seed) for seed in range(self.seeds) for fold in self.folds]
 
     @property
     def missing(self) -> list[workers.Task]:
@@ -64,7 +64,7 @@ class Plan:
 
     def name(self, task: workers.Task) -> str:
         """Return a task's fold name."""
-        return fold_name(self.folds[task.fold].subject, task.seed)
+        return fold_name(self.folds[task.fold].held_out, task.seed)
 
 
 def plan(
@@ -78,16 +78,20 @@ def plan(
     seeds: int,
     worker_count: int | None,
     root: Path,
+    protocol: str = "loso",
     watch: Watch = silent,
     save_weights: bool = False,
+    apex: Apex = "middle",
+    face: Face = "aligned",
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
     Args:
-        method, on, source, scheme, preset, overrides: the request; the method by name or by its own file.
+        method, on, source, scheme, preset, overrides, apex, face: the request; the method by name or by its own file.
         seeds: how many seed indices, from 0.
         worker_count: processes; None for one per GPU, or per core where there is none.
         root: of all runs.
+        protocol: how folds are made: ``loso`` or ``lodo``.
         watch: told how far the preparation of the data is.
         save_weights: keep each fold's weights beside its file; no part of the request.
 
@@ -96,16 +100,16 @@ def plan(
     """
     loaded = methods.load(method)
     name, constructor = loaded.name, METHODS[loaded.name]
-    if scheme not in schemes.SCHEMES:
-        raise UserError(f"there is no scheme '{scheme}'", where="--scheme", remedy=nearest(scheme, schemes.SCHEMES))
-    data = Data(manifest.join(manifest.databases_of(on)), source)
-    request = resolve(name, constructor, data=data, scheme=scheme, preset=preset, overrides=overrides)
+    schemes.check(scheme)
+    data = Data(databases.join(databases.databases_of(on)), source, apex, face)
+    request = resolve(name, constructor, data=data, scheme=scheme, protocol=protocol, preset=preset, overrides=overrides)
+    check(protocol, databases.databases_of(on))
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)
     prepared = store.load(*folders)
     trial = tried(request, prepared, method)
     check_training(prepared, trial.inputs, request.training)
-    folds = protocol.loso(prepared.clips)
+    folds = folds_of(protocol, prepared.clips)
     for stage in trial.stages():
         if stage.on == "training":
             check_batch(folds, stage.filled(request.training).batch or 1)
@@ -116,7 +120,7 @@ def plan(
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))
     provenance = Provenance(
         request_key=key,
-        folds=[fold.subject for fold in folds],
+        folds=[fold.held_out for fold in folds],
         clips=len(prepared.clips),
         classes=list(prepared.classes),
         data={

@@ -105,19 +105,19 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
     with watching(case.watched, opened):
         methods.load(case.method, case.source)
     true = store.load(*case.prepared)
-    folds, request = protocol.loso(true.clips), case.request
-    held_out = folds[case.fold]
+    folds, request = protocol.folds_of(case.request.protocol, true.clips), case.request
+    split = folds[case.fold]
     inputs = fold.build(request, len(true.classes)).inputs
     if case.change == "served":
-        return Trained(served=_served(true, held_out, inputs))
-    prepared = replaced.replaced(true, held_out, case.change) if case.change in ("garbage", "another subject") else true
+        return Trained(served=_served(true, split, inputs))
+    prepared = replaced.replaced(true, split, case.change) if case.change in ("garbage", "another subject") else true
     everything = serve(prepared, inputs)
     probe = everything if prepared is true else serve(true, inputs)
     if case.change == "last epoch only":
         request = replace(request, training=replace(request.training, record="last"))
     elif case.change == "permuted labels":
-        everything = {**everything, "label": permuted(everything["label"], held_out)}
-    macro = pretraining.served(_macro(case, held_out), inputs, folds) if case.macro else None
+        everything = {**everything, "label": permuted(everything["label"], split)}
+    macro = pretraining.served(_macro(case, split), inputs, folds) if case.macro else None
     weights, optimiser = {}, {}
 
     def seal(stage: Stage, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
@@ -130,12 +130,12 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
         if case.change == "again":  # what passes from one fold to the next would be in the other's training
             before = folds[(case.fold + 1) % len(folds)]
             fold.train(request, prepared, everything, before, folds, 0, device, {}, macro=macro)
-        result, _, method = fold.train(request, prepared, everything, held_out, folds, 0, device, {}, seal=seal, macro=macro)
+        result, _, method = fold.train(request, prepared, everything, split, folds, 0, device, {}, seal=seal, macro=macro)
         with one_thread(), isolated(streams.key_of("held-out")):
-            probed = method.probabilities(to_device(held_out_clips(probe, held_out), device)).cpu().numpy()
+            probed = method.probabilities(to_device(held_out_clips(probe, split), device)).cpu().numpy()
         lonely, (alone, strangers, renumbered) = "", (probed, probed, probed)
         try:
-            alone, strangers, renumbered = _company(method, everything, held_out, device)
+            alone, strangers, renumbered = _company(method, everything, split, device)
         except Exception as error:  # noqa: BLE001  # judging a clip by itself is what many a method has never been asked for
             lonely = told(error)[:200]
     return Trained(
@@ -152,11 +152,11 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
     )
 
 
-def _served(true: Prepared, held_out: Fold, inputs: Inputs) -> tuple[str, ...]:
+def _served(true: Prepared, split: Fold, inputs: Inputs) -> tuple[str, ...]:
     """Return what is served otherwise of a held-out clip when every other clip, and its own label, is garbage."""
-    clip = held_out.test[0]
+    clip = split.test[0]
     others = tuple(index for index in range(len(true.clips)) if index != clip)
-    changed = replaced.replaced(true, Fold(held_out.subject, (clip,), others), "garbage")
+    changed = replaced.replaced(true, Fold(split.held_out, (clip,), others), "garbage")
     labels = changed.labels.copy()
     labels[clip] = (labels[clip] + 1) % len(true.classes)
     before, after = serve(true, inputs), serve(replace(changed, labels=labels), inputs)
@@ -165,33 +165,33 @@ def _served(true: Prepared, held_out: Fold, inputs: Inputs) -> tuple[str, ...]:
     )
 
 
-def _macro(case: Case, held_out: Fold) -> Prepared:
+def _macro(case: Case, split: Fold) -> Prepared:
     """Return the macro clips, with those of the held-out person replaced where the person's other clips are."""
     assert case.macro is not None
     prepared = store.load(case.macro)
-    others = protocol.others(prepared.clips, held_out.subject)
+    others = protocol.others(prepared.clips, split.held_out)
     theirs = tuple(index for index in range(len(prepared.clips)) if index not in set(others))
     if not theirs or case.change not in ("garbage", "another subject"):
         return prepared
     return replaced.replaced(prepared, Fold(prepared.clips[theirs[0]].subject, others, theirs), case.change)
 
 
-def permuted(labels: torch.Tensor, held_out: Fold) -> torch.Tensor:
+def permuted(labels: torch.Tensor, split: Fold) -> torch.Tensor:
     """Return the labels with those of the training clips dealt out anew among them; the held-out ones stay."""
-    train = torch.tensor(held_out.train)
+    train = torch.tensor(split.train)
     dealt = labels.clone()
-    dealt[train] = labels[train[streams.shuffled(streams.key_of("permuted labels", held_out.subject), train)]]
+    dealt[train] = labels[train[streams.shuffled(streams.key_of("permuted labels", split.held_out), train)]]
     return dealt
 
 
-def _company(method: Method, everything: Batch, held_out: Fold, device: torch.device) -> Iterator[NDArray[np.float32]]:
+def _company(method: Method, everything: Batch, split: Fold, device: torch.device) -> Iterator[NDArray[np.float32]]:
     """Yield the held-out probabilities: each clip by itself, all beside clips of the training subjects, and all under others' numbers."""
-    own = to_device(held_out_clips(everything, held_out), device)
-    beside = held_out.train[:: max(1, len(held_out.train) // STRANGERS)][:STRANGERS]
-    mixed = to_device(held_out_clips(everything, Fold(held_out.subject, held_out.train, (*beside, *held_out.test))), device)
-    numbers = torch.tensor(np.resize(held_out.train, len(held_out.test)), device=device)
+    own = to_device(held_out_clips(everything, split), device)
+    beside = split.train[:: max(1, len(split.train) // STRANGERS)][:STRANGERS]
+    mixed = to_device(held_out_clips(everything, Fold(split.held_out, split.train, (*beside, *split.test))), device)
+    numbers = torch.tensor(np.resize(split.train, len(split.test)), device=device)
     with one_thread(), isolated(streams.key_of("held-out")):
-        yield torch.cat([method.probabilities(_one(own, index)) for index in range(len(held_out.test))]).cpu().numpy()
+        yield torch.cat([method.probabilities(_one(own, index)) for index in range(len(split.test))]).cpu().numpy()
         yield method.probabilities(mixed)[len(beside) :].cpu().numpy()
         yield method.probabilities(own if method.inputs == Inputs() else {**own, "clip": numbers}).cpu().numpy()
 

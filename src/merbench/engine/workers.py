@@ -229,7 +229,7 @@ def _ready(job: Job, device_name: str) -> Train:
 
     methods.load(job.method, job.source)
     prepared = store.load(*job.prepared)
-    folds = protocol.loso(prepared.clips)
+    folds = protocol.folds_of(job.request.protocol, prepared.clips)
     method = fold.build(job.request, len(prepared.classes))
     everything, known = serve(prepared, method.inputs), fold.references_of(method, prepared)
     macro = pretraining.served(store.load(job.macro), method.inputs, folds) if job.macro else None

@@ -1,39 +1,117 @@
-"""CASME II as its owners deliver it: ``CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`` beside the coding sheet.
+"""CASME II: ``CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`` beside the coding sheet; as recorded, trimmed or not, or as cropped.
 
 200 frames a second, raw 640 x 480 colour. Frame numbers of the sheet are those in the file names, without padding. Clip names are
-unique within a subject only. Yan et al., PLOS ONE 9(1), 2014.
+unique within a subject only. Three versions of the sheet are about: that of 2014, that of 2019, in which three clips of sadness have become
+surprise and which has objective classes, and a longer private one. Yan et al., PLOS ONE 9(1), 2014.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from merbench.data import sheets
-from merbench.data.frames import Footage, footage, gathered, tree
-from merbench.sample import Clip
+from merbench.data import cells, copies, sheets, trees
+from merbench.data.copies import Cells, Copy, Database, Entry
 
 NAME = "casme2"
-TREES = ("CASME2_RAW_selected", "CASME2-RAW")
-SUBJECT = re.compile("[0-9]{1,4}")
-COLUMNS = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
+SUBJECT = re.compile("sub[0-9]{1,3}", re.IGNORECASE)
+NUMBER = re.compile("(sub)?0*([0-9]{1,3})", re.IGNORECASE)
+CLIP = re.compile("EP[0-9]{2}_.+", re.IGNORECASE)
+WHOLE = (640, 480)
+FRAMES = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
+OBJECTIVE = "Objective Classes"
+OPTIONAL = ("Action Units", OBJECTIVE)
+ALIASES = {OBJECTIVE: ("Objective Class", "Objective")}
+RELABELLED = ("sub24", "EP07_01")
+"""A clip that the sheet of 2014 calls sadness and that of 2019 surprise."""
+ADDED = ("sub24", "EP02_07")
+"""A clip of which only the private sheet of 256 rows has a row."""
 
 
-def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
-    """Return the files of these clips, in listed order.
+def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
+    """Return the copy by each coding sheet in it, that of 2014 first.
 
     Raises:
-        UserError: folder, sheet, row, onset or apex frame missing; every clip concerned is named.
+        UserError: no frames, or no sheet that can be read.
     """
-    folders = tree(root, TREES, "sub[0-9][0-9]")
-    sheet = sheets.only(root, "CASME2*.xlsx")
-    known = [row for row in sheets.table(sheet, COLUMNS) if SUBJECT.fullmatch(row["Subject"])]
-    rows = sheets.keyed(known, lambda row: (f"sub{int(row['Subject']):02d}", row["Filename"]), sheet)
+    tree = trees.chosen(trees.find(root, SUBJECT, _clips, WHOLE), root, crop, "folder sub01/EP02_01f of CASME II")
+    objective = _objective_classes(root)
+    found = []
+    for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, aliases=ALIASES, usual="CASME2-coding-20140508.xlsx"):
+        named = [(name_of(row), row) for row in rows]
+        entries = copies.unique(_entry(tree, *name, row, sheet, objective) for name, row in named if name is not None)
+        kept = {(entry.clip.subject.split("/")[1], entry.clip.name) for entry in entries}
+        strays = tuple(path for path in _clip_folders(tree.path) if (_subject(path.parent.name), path.name) not in kept)
+        found.append(Copy(NAME, root, tree.path, tree.crop, sheet, _edition(entries), entries, strays))
+    order = ["2014", "2019", "updated"]
+    return tuple(sorted(found, key=lambda copy: (order.index(copy.edition), str(copy.sheet))))
 
-    def find(clip: Clip) -> Footage:
-        subject = clip.subject.split("/")[1]
-        row = sheets.row_of(rows, (subject, clip.name), sheet)
-        return footage(sheets.annotated(clip, row, COLUMNS[2:], sheet), folders / subject / clip.name)
 
-    return gathered(clips, find, root)
+def name_of(row: sheets.Row) -> tuple[str, str] | None:
+    """Return a row's subject as its folder is called and its clip; None of a row that is no clip's, such as a note below the table."""
+    number = NUMBER.fullmatch(row["Subject"])
+    return (f"sub{int(number[2]):02d}", row["Filename"]) if number and row["Filename"] else None
+
+
+def _entry(tree: trees.Tree, subject: str, name: str, row: sheets.Row, sheet: Path, objective: dict[tuple[str, str], str]) -> Entry:
+    told = Cells(
+        row["OnsetFrame"],
+        row["ApexFrame"],
+        row["OffsetFrame"],
+        row["Estimated Emotion"],
+        row["Action Units"],
+        objective.get((subject, name), copies.objective(row[OBJECTIVE])),
+    )
+    folder = tree.path / tree.spelled(subject, SUBJECT) / name
+    return copies.entry(NAME, subject, name, told, folder if folder.is_dir() else None, f"{sheet}, row {row['row']}")
+
+
+def _edition(entries: tuple[Entry, ...]) -> str:
+    by_name = {(entry.clip.subject.split("/")[1], entry.clip.name): entry for entry in entries}
+    if ADDED in by_name:
+        return "updated"
+    relabelled = by_name.get(RELABELLED)
+    if relabelled is not None:
+        return "2019" if cells.word(relabelled.clip.emotion or "") == "surprise" else "2014"
+    return "2019" if any(entry.clip.objective for entry in entries) else "2014"
+
+
+def _objective_classes(root: Path) -> dict[tuple[str, str], str]:
+    """Return the classes of the owners' separate sheet (``CASME2-ObjectiveClasses.xlsx``) where it is there; it goes before a column."""
+    found = {}
+    for _, rows in sheets.candidates(root, ("Subject", "Filename", OBJECTIVE), ("OnsetFrame",), ALIASES):
+        for row in rows if not any(row["OnsetFrame"] for row in rows) else ():
+            name = name_of(row)
+            if name is not None:
+                found[name] = copies.objective(row[OBJECTIVE])
+    return found
+
+
+def _clips(subject: Path) -> Iterator[Path]:
+    return (path for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path))
+
+
+def _clip_folders(tree: Path) -> list[Path]:
+    subjects = [path for path in sorted(tree.iterdir()) if SUBJECT.fullmatch(path.name)]
+    return [path for subject in subjects for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir()]
+
+
+def _subject(folder: str) -> str:
+    return f"sub{int(re.sub(r'[^0-9]', '', folder)):02d}"
+
+
+DATABASES = (
+    Database(
+        name=NAME,
+        title="CASME II",
+        about="255 spontaneous micro-expressions of 26 people at 200 frames a second, 640 x 480; 145 of them are in MEGC2019",
+        licence="academic use only, by a signed agreement; no redistribution, and images may be published within narrow limits",
+        ask="the Institute of Psychology, Chinese Academy of Sciences: http://fu.psych.ac.cn/CASME/casme2-en.php",
+        place=NAME,
+        rank=1,
+        clips=255,
+        people=26,
+        survey=survey,
+    ),
+)

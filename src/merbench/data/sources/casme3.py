@@ -1,18 +1,20 @@
-"""CAS(ME)^3 part A as its owners deliver it: clips cut out of long videos, ``Part_A_MaE_clip/frame/spNO.1_a_355/355.jpg``.
+"""CAS(ME)^3 part A: clips cut out of long videos, ``Part_A_ME_clip/frame/spNO.1_a_355/355.jpg``, or the videos, ``spNO.1/a/color/355.jpg``.
 
 30 frames a second, 1280 x 720 colour; frame numbers are those of the video, without padding. A video holds several expressions, so a
-clip is named by video and onset. The sheet writes ``spNO.1`` where a folder may be ``spNo.1``, and videos as ``j`` or ``J``. Of this database the
-macro-expressions are read, to pre-train on; nothing is judged by them. Li et al., TPAMI 45(3), 2023.
+clip is named by video and onset. The sheet writes ``spNO.1`` where a folder may be ``spNo.1``, and videos as ``j`` or ``J``. Beside the
+micro-expressions there are macro-expressions, to pre-train on: nothing is judged by them. Li et al., TPAMI 45(3), 2023.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from merbench.data import sheets
-from merbench.data.frames import Footage, footage, gathered, nearest, numbered, tree
+from merbench.data import cells, copies, sheets, trees
+from merbench.data.copies import Cells, Copy, Database, Entry
+from merbench.data.frames import Footage
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
 from merbench.sample import EMOTIONS, Clip
@@ -21,15 +23,58 @@ NAME = "casme3"
 MACRO = "casme3-macro"
 """The set of macro-expressions, as ``persons.csv`` names it: its people are those of ``casme3``."""
 
-MACRO_TREES = ("Part_A_MaE_clip/frame", "Part_A_MaE_clip")
-MACRO_SHEET = "CAS(ME)3_part_A_v2"
-"""Without its ending: the owners hand it out as ``.xls``."""
-COLUMNS = ("Subject", "Filename", "Onset", "Apex", "Offset", "emotion")
+WHOLE = (1280, 720)
+PERSON = re.compile(r"spno\.?\s*0*([0-9]+)", re.IGNORECASE)
+CLIP = re.compile(r"spno\.?[0-9]+_[a-z]+_[0-9]+", re.IGNORECASE)
+VIDEO = re.compile("[a-z]{1,2}", re.IGNORECASE)
+FRAMES = ("Subject", "Filename", "Onset", "Apex", "Offset", "emotion")
 TYPE = "Expression type"
-DROPPED = 8
-"""So many frames may lie between one that is missing and the one that is taken for it: the cameras dropped 7 or 8 in a row, says the owner."""
+OPTIONAL = ("AU", "Objective class", TYPE)
+USUAL = 860
+"""Rows of the sheet v2; v1 has 921."""
 WORDS = {**{name: name for name in EMOTIONS}, "happy": "happiness", "sad": "sadness"}
 """The owners' words for the seven emotions, in lower case."""
+
+
+@dataclass(frozen=True)
+class Footing:
+    """Where the frames of a copy lie.
+
+    Attributes:
+        path: of the folder that is told.
+        clips: folders of clips by name in lower case, ``spno.1_a_355``.
+        videos: folders of frames by subject and video in lower case, ``spno.1_a``.
+    """
+
+    path: Path
+    clips: dict[str, Path]
+    videos: dict[str, Path]
+
+    def folder(self, subject: str, video: str, onset: str) -> Path | None:
+        """Return the folder of a clip's frames: its own, or that of its video."""
+        start = f"{subject}_{video}".casefold()
+        return self.clips.get(f"{start}_{onset}") or self.videos.get(start)
+
+
+def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
+    """Return the micro-expressions of the copy by each sheet in it, v2 first.
+
+    Raises:
+        UserError: no frames, crops are asked for, or no sheet that can be read.
+    """
+    where = _footing(root, "mae", crop)
+    found, mixed = [], set()  # a sheet of all expressions comes after one of micro-expressions alone
+    for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, usual="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"):
+        entries = copies.unique(_entry(NAME, row, sheet, where) for row in rows if not _is_macro(row))
+        if entries:
+            names = {f"{entry.clip.subject.split('/')[1]}_{entry.clip.name}".casefold() for entry in entries}
+            macro = {_folder_name(row) for row in rows if _is_macro(row)}
+            mixed |= {sheet} if macro else set()
+            strays = tuple(path for name, path in where.clips.items() if name not in names | macro and "mae" not in str(path).casefold())
+            found.append(Copy(NAME, root, where.path, False, sheet, f"{len(entries)} rows", entries, strays))
+    if not found:
+        raise UserError("no annotation sheet has micro-expressions", where=root, remedy="is this the owners' sheet of part A?")
+    return tuple(sorted(found, key=lambda copy: (len(copy.entries) != USUAL, len(copy.entries), copy.sheet in mixed, str(copy.sheet))))
 
 
 def macro(root: Path) -> tuple[Footage, ...]:
@@ -41,94 +86,123 @@ def macro(root: Path) -> tuple[Footage, ...]:
     Raises:
         UserError: folder, sheet, onset or apex frame missing, or a cell is not what it should be; every clip concerned is named.
     """
-    folders = tree(root, MACRO_TREES, "[Ss][Pp][Nn][Oo]*_*_[0-9]*")
-    sheet = _macro_sheet(root)
-    known = [row for row in sheets.table(sheet, (*COLUMNS, TYPE)) if row[TYPE].casefold().startswith("macro")]
-    if not known:
+    where = _footing(root, "_me_", crop=False)
+    known: list[tuple[Path, Sequence[sheets.Row]]] = []
+    for sheet, rows in copies.described(root, (*FRAMES, TYPE), optional=OPTIONAL[:2], usual="CAS(ME)3_part_A_v2.xls"):
+        known.append((sheet, [row for row in rows if _is_macro(row)]))
+    sheet, found = max(known, key=lambda each: len(each[1]))
+    if not found:
         raise UserError(
             f"an annotation sheet has no macro-expression in the column {TYPE}", where=sheet, remedy="is this the owner's sheet?"
         )
-    rows = sheets.keyed(known, lambda row: (subject_of(row, sheet), clip_name(row, sheet)), sheet)
-    there = {path.name.casefold(): path for path in folders.iterdir()}
-
-    def find(clip: Clip) -> Footage:
-        subject = clip.subject.split("/")[1]
-        name = f"{subject}_{clip.name}"
-        folder = there.get(name.casefold(), folders / name)
-        return footage(_recorded(_annotated(clip, rows[subject, clip.name], sheet), folder), folder)
-
-    return gathered([Clip(MACRO, f"{MACRO}/{subject}", name) for subject, name in rows], find, root)
+    entries = copies.unique(_entry(MACRO, row, sheet, where) for row in found)
+    copy = Copy(MACRO, root, where.path, False, sheet, "", tuple(_with_emotion(entry) for entry in entries))
+    return copies.footage(copy, [entry.clip for entry in copy.entries])
 
 
-def seven(clips: tuple[Clip, ...]) -> Scheme:
+def seven(clips: Sequence[Clip]) -> Scheme:
     """Return the seven emotions of clips that were read here."""
-    labels = {clip.key: EMOTIONS.index(WORDS[(clip.emotion or "").casefold()]) for clip in clips}
-    return Scheme("seven-emotions", EMOTIONS, clips, labels, "the owners' sheet")
+    labels = {clip.key: EMOTIONS.index(WORDS[cells.word(clip.emotion or "")]) for clip in clips}
+    return Scheme("seven-emotions", EMOTIONS, tuple(clips), labels, "the owners' sheet")
 
 
-def subject_of(row: sheets.Row, path: Path) -> str:
-    """Return a row's subject as ``spNO.1``, however it is written: a person has one name, or would be learnt from under the other.
-
-    Raises:
-        UserError: it is no subject of this database.
-    """
-    digits = re.fullmatch(r"spno\.?\s*0*([0-9]+)", row["Subject"].casefold())
-    if digits is None:
-        raise UserError(
-            f"'{row['Subject']}' is no subject: they are called spNO.1",
-            where=f"{path}, row {row['row']}",
-            remedy="correct the cell after the database's own notes",
-        )
-    return f"spNO.{digits[1]}"
+def subject_of(text: str) -> str | None:
+    """Return a subject as ``spNO.1``, however it is written: a person has one name, or would be learnt from under the other. None where it is none."""
+    digits = PERSON.fullmatch(text)
+    return f"spNO.{digits[1]}" if digits else None
 
 
-def clip_name(row: sheets.Row, path: Path) -> str:
-    """Return ``a_355``: video and onset, which together are unique within a subject.
-
-    Raises:
-        UserError: the onset is no frame number.
-    """
-    return f"{row['Filename'].casefold()}_{sheets.number(row, 'Onset', path)}"
-
-
-def _annotated(clip: Clip, row: sheets.Row, path: Path) -> Clip:
-    if row["emotion"].casefold() not in WORDS:
-        raise UserError(
-            f"'{row['emotion']}' is no emotion of CAS(ME)^3: {', '.join(WORDS)}",
-            where=f"{path}, row {row['row']}",
-            remedy="correct the cell after the database's own notes",
-        )
-    onset, offset = (sheets.number(row, column, path) for column in ("Onset", "Offset"))
-    if row["Apex"] == row["Onset"] and onset < offset:
-        return replace(clip, onset=onset, offset=offset, emotion=row["emotion"], flags=(*clip.flags, "apex: the onset in the sheet"))
-    return sheets.annotated(clip, row, COLUMNS[2:], path)
+def _entry(database: str, row: sheets.Row, sheet: Path, where: Footing) -> Entry:
+    place = f"{sheet}, row {row['row']}"
+    told = Cells(row["Onset"], row["Apex"], row["Offset"], row["emotion"], row["AU"], copies.objective(row["Objective class"]))
+    subject, video = subject_of(row["Subject"]), row["Filename"].casefold()
+    if subject is None:
+        return replace(copies.entry(database, row["Subject"] or "?", video, told, None, place), wrong=_no_subject(row))
+    onset = _plain(row["Onset"])
+    found = copies.entry(database, subject, f"{video}_{onset}", told, where.folder(subject, video, onset), place)
+    if not any(each.field == "onset" for each in found.corrected) or found.clip.onset is None:
+        return found
+    right = str(found.clip.onset)  # the key has the onset in it: the corrected one, as in a sheet that was mended by hand
+    return replace(found, clip=replace(found.clip, name=f"{video}_{right}"), folder=found.folder or where.folder(subject, video, right))
 
 
-def _recorded(clip: Clip, folder: Path) -> Clip:
-    """Return the clip with the nearest frames for an onset or apex that the camera dropped, and a flag; as it is where none is near.
-
-    Raises:
-        UserError: the folder is not there or holds no frame.
-    """
-    there = numbered(folder)
-    onset, apex = (None if number is None else nearest(there, number) for number in (clip.onset, clip.apex))
-    assert clip.onset is not None
-    assert onset is not None
-    far = max(abs(onset - clip.onset), abs((apex or 0) - (clip.apex or 0)))
-    if not 0 < far <= DROPPED or (apex is not None and apex <= onset):
-        return clip
-    return replace(clip, onset=onset, apex=apex, flags=(*clip.flags, "onset or apex: nearest frame for a dropped one"))
+def _no_subject(row: sheets.Row) -> str:
+    return f"'{row['Subject']}' is no subject: they are called spNO.1"
 
 
-def _macro_sheet(root: Path) -> Path:
-    """Return the sheet's path.
+def _with_emotion(entry: Entry) -> Entry:
+    word = cells.word(entry.clip.emotion or "")
+    if word in WORDS or entry.wrong:
+        return entry
+    return replace(entry, wrong=f"'{entry.clip.emotion}' is no emotion of CAS(ME)^3: {', '.join(WORDS)}")
 
-    Raises:
-        UserError: it is not there, or still in the old format, which nothing here reads.
-    """
-    found = {ending: [path for depth in ("", "*/") for path in root.glob(f"{depth}{MACRO_SHEET}{ending}")] for ending in (".xls", ".xlsx")}
-    if found[".xls"] and not found[".xlsx"]:
-        raise UserError(
-            "the annotation sheet is in the old format .xls", where=found[".xls"][0], remedy="open it and save it beside as .xlsx"
-        )
-    return sheets.only(root, f"{MACRO_SHEET}.xlsx")
+
+def _plain(cell: str) -> str:
+    """Return a frame number without what surrounds it; the cell itself where it is none."""
+    try:
+        number = cells.frame(cell)
+    except ValueError:
+        return cell
+    return cell if number is None else str(number)
+
+
+def _is_macro(row: sheets.Row) -> bool:
+    return row[TYPE].casefold().startswith("macro")
+
+
+def _folder_name(row: sheets.Row) -> str:
+    return f"{subject_of(row['Subject'])}_{row['Filename']}_{_plain(row['Onset'])}".casefold()
+
+
+def _footing(root: Path, last: str, crop: bool) -> Footing:
+    """Return where frames lie: clips before videos; trees with a word in their path after all others."""
+    clip_trees = [tree for tree in trees.find(root, CLIP, _itself, WHOLE) if tree.path.name.casefold() != "depth"]
+    video_trees = trees.find(root, PERSON, _videos, WHOLE)
+    clip_trees.sort(key=lambda tree: last in str(tree.path.relative_to(root)).casefold())
+    tree = trees.chosen((*clip_trees, *video_trees), root, crop, "folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3")
+    clips: dict[str, Path] = {}
+    for each in reversed(clip_trees):
+        clips |= {_spelled(name): path for name, path in trees.named(each.path).items() if CLIP.fullmatch(name)}
+    videos: dict[str, Path] = {}
+    for each in reversed(video_trees):
+        for person in sorted(each.path.iterdir()):
+            if PERSON.fullmatch(person.name):
+                videos |= {f"{subject_of(person.name)}_{_video(path)}".casefold(): path for path in _videos(person)}
+    return Footing(tree.path, clips, videos)
+
+
+def _spelled(name: str) -> str:
+    person, _, rest = name.partition("_")
+    return f"{subject_of(person)}_{rest}".casefold()
+
+
+def _itself(clip: Path) -> Iterator[Path]:
+    return iter([clip] if trees.has_frames(clip) else [])
+
+
+def _videos(person: Path) -> Iterator[Path]:
+    """Yield the folders of a person's videos in which the colour frames lie."""
+    for video in sorted(path for path in person.iterdir() if VIDEO.fullmatch(path.name) and path.is_dir()):
+        inside = next((path for path in sorted(video.iterdir()) if path.name.casefold() == "color" and path.is_dir()), video)
+        if trees.has_frames(inside):
+            yield inside
+
+
+def _video(folder: Path) -> str:
+    return folder.parent.name if folder.name.casefold() == "color" else folder.name
+
+
+DATABASES = (
+    Database(
+        name=NAME,
+        title="CAS(ME)^3 part A",
+        about="860 micro-expressions of 94 people at 30 frames a second, 1280 x 720, and macro-expressions to pre-train on",
+        licence="academic use only, by a signed agreement; no redistribution, and images may be published within narrow limits",
+        ask="the Institute of Psychology, Chinese Academy of Sciences: http://casme.psych.ac.cn/casme/e4",
+        place=NAME,
+        rank=3,
+        clips=860,
+        people=94,
+        survey=survey,
+    ),
+)

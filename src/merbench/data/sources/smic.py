@@ -1,41 +1,158 @@
-"""SMIC-HS as its owners deliver it: ``SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp``.
+"""SMIC: ``SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp``, by three cameras, cropped, or as the long videos of SMIC-E.
 
-100 frames a second, 640 x 480 colour. A clip's folder holds the expression from onset to offset; there is no sheet to read and no apex:
-the middle frame stands for it and the clip is flagged. Li, Pfister, Huang, Zhao and Pietikäinen, FG 2013.
+HS has 100 frames a second, VIS and NIR 25; 640 x 480. Of the short form a clip's folder holds the expression from onset to offset, and there
+is no sheet to read. Of SMIC-E-HS a folder holds some seconds around it, ``HS_long/SMIC-HS-E/s01/s1_ne_01/image559740.jpg``, and
+``SMIC-HS-E_annotation.xlsx`` says where it begins and ends. No apex is named anywhere. Li, Pfister, Huang, Zhao and Pietikäinen, FG 2013.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from merbench.data.frames import Footage, footage, gathered, numbered, tree
+from merbench.data import copies, frames, sheets, trees
+from merbench.data.copies import Cells, Copy, Database, Entry
 from merbench.errors import UserError
-from merbench.sample import Clip
 
-NAME = "smic"
-TREES = ("SMIC_all_raw/HS", "HS")
+SUBJECT = re.compile("s[0-9]{1,2}", re.IGNORECASE)
+CLIP = re.compile("s[0-9]{1,2}_(ne|po|sur)_[0-9]{1,3}", re.IGNORECASE)
+WHOLE = (640, 480)
+CLASSES = {"ne": "negative", "po": "positive", "sur": "surprise"}
+"""What the middle of a clip's name says: the list of MEGC2019 agrees with it on every clip, a cell of the sheet does not."""
+FRAMES = ("Subject", "Filename", "OnsetF", "OffsetF", "Emotion")
+CAMERAS = ("HS", "VIS", "NIR")
+MOST_OF_OTHERS = 8
+"""People whom the VIS and NIR cameras filmed; HS filmed 16."""
 
 
-def read(root: Path, clips: Sequence[Clip]) -> tuple[Footage, ...]:
-    """Return the files of these clips, in listed order.
+def _short(camera: str, database: str) -> Callable[[Path, bool], tuple[Copy, ...]]:
+    return partial(_survey_short, camera, database)
+
+
+def _survey_short(camera: str, database: str, root: Path, crop: bool) -> tuple[Copy, ...]:
+    """Return the copy of one camera's clips; SMIC-HS falls back on the long videos where nothing else is there.
 
     Raises:
-        UserError: a folder is missing, doubled or empty; every clip concerned is named.
+        UserError: none is there, or it cannot be told which camera's it is.
     """
-    folders = tree(root, TREES, "s*/micro")
+    found = [tree for tree in trees.find(root, SUBJECT, _micro, WHOLE) if _camera(tree.path, root) == camera]
+    if not found and camera == "HS" and trees.find(root, SUBJECT, _directly, WHOLE):
+        return tuple(_renamed(copy, database) for copy in survey_long(root, crop))
+    tree = trees.chosen(tuple(found), root, crop, f"folder s1/micro/negative/s1_ne_01 of SMIC-{camera}")
+    entries = []
+    for subject in sorted(path for path in tree.path.iterdir() if SUBJECT.fullmatch(path.name)):
+        for folder in _micro(subject):
+            name = clip_name(folder.name)
+            numbers = frames.numbered(folder)
+            told = Cells(str(min(numbers)), "", str(max(numbers)), CLASSES[name.split("_")[1]])
+            entries.append(copies.entry(database, name.partition("_")[0], name, told, folder, str(folder)))
+    return (Copy(database, root, tree.path, tree.crop, None, "", copies.unique(entries)),)
 
-    def find(clip: Clip) -> Footage:
-        subject, name = (re.sub(r"^s0*", "s", text) for text in (clip.subject.split("/")[1], clip.name))
-        found = sorted(path for path in (folders / subject / "micro").glob(f"*/{name}") if path.is_dir())
-        if len(found) != 1:
-            what = "has no folder" if not found else f"has {len(found)} folders: {', '.join(path.parent.name for path in found)}"
-            raise UserError(
-                f"{clip.key} {what}", where=folders / subject / "micro", remedy="is the copy complete? each clip lies in one class folder"
-            )
-        there = numbered(found[0])
-        return footage(replace(clip, onset=min(there), offset=max(there)), found[0])
 
-    return gathered(clips, find, root)
+def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
+    """Return the copy of the long videos of SMIC-E-HS by each sheet in it.
+
+    Raises:
+        UserError: none is there.
+    """
+    found = tuple(tree for tree in trees.find(root, SUBJECT, _directly, WHOLE) if _camera(tree.path, root) == "HS")
+    tree = trees.chosen(found, root, crop, "folder s01/s1_ne_01 of SMIC-E-HS")
+    there = {
+        clip_name(path.name): path
+        for subject in sorted(tree.path.iterdir())
+        if SUBJECT.fullmatch(subject.name)
+        for path in _directly(subject)
+    }
+    surveyed = []
+    for sheet, rows in copies.described(root, FRAMES, usual="SMIC-HS-E_annotation.xlsx"):
+        entries = copies.unique(_entry(row, sheet, there) for row in rows if CLIP.fullmatch(row["Filename"]))
+        if not entries or not any(entry.folder for entry in entries):
+            continue  # the sheet of another camera
+        strays = tuple(path for name, path in there.items() if name not in {entry.clip.name for entry in entries})
+        surveyed.append(Copy("smic-e", root, tree.path, tree.crop, sheet, "", entries, strays))
+    if not surveyed:
+        raise UserError("no annotation sheet has clips of these videos", where=root, remedy="put SMIC-HS-E_annotation.xlsx into the copy")
+    return tuple(
+        sorted(surveyed, key=lambda copy: (-sum(entry.folder is not None for entry in copy.entries), len(copy.entries), str(copy.sheet)))
+    )
+
+
+def clip_name(folder: str) -> str:
+    """Return a clip's name as the list of MEGC2019 writes it: ``s01_ne_01`` for ``s1_ne_01``."""
+    subject, kind, number = folder.casefold().split("_")
+    return f"s{int(subject[1:]):02d}_{kind}_{number}"
+
+
+def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
+    name = clip_name(row["Filename"])
+    told = Cells(row["OnsetF"], "", row["OffsetF"], row["Emotion"])
+    return copies.entry("smic-e", name.partition("_")[0], name, told, there.get(name), f"{sheet}, row {row['row']}")
+
+
+def _renamed(copy: Copy, database: str) -> Copy:
+    """Return the long videos' copy as one of SMIC itself: the same movements."""
+
+    def clip(entry: Entry) -> Entry:
+        subject = entry.clip.subject.split("/")[1]
+        return replace(entry, clip=replace(entry.clip, database=database, subject=f"{database}/{subject}"))
+
+    return replace(copy, database=database, entries=tuple(clip(entry) for entry in copy.entries))
+
+
+def _micro(subject: Path) -> Iterator[Path]:
+    """Yield the clips of a subject of the short form; what is not micro lies beside them in ``non_micro``."""
+    for folder in sorted(path for path in subject.iterdir() if path.name.casefold() == "micro"):
+        for path in sorted(folder.glob("*/*")):
+            if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path):
+                yield path
+
+
+def _directly(subject: Path) -> Iterator[Path]:
+    return (path for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path))
+
+
+def _camera(tree: Path, root: Path) -> str:
+    """Return whose frames lie in a tree: the nearest folder named after a camera says so, else how many people there are."""
+    for folder in (tree, *tree.parents):
+        words = re.split(r"[^A-Z]+", folder.name.upper())
+        named = [camera for camera in CAMERAS if camera in words]
+        if len(named) == 1:
+            return named[0]
+        if folder == root:
+            break
+    people = sum(bool(SUBJECT.fullmatch(path.name)) for path in tree.iterdir())
+    if people > MOST_OF_OTHERS:
+        return "HS"
+    raise UserError("it cannot be told which of SMIC's cameras filmed this", where=tree, remedy="call its folder HS, VIS or NIR")
+
+
+_LICENCE = "research only, signed by a supervisor; no commercial use, no sharing with third parties, narrow limits on images in papers"
+_ASK = "the Center for Machine Vision and Signal Analysis, University of Oulu: https://www.oulu.fi/cmvs/node/41319"
+
+
+def _database(
+    name: str, title: str, about: str, rank: int, counts: tuple[int, int], survey: Callable[[Path, bool], tuple[Copy, ...]]
+) -> Database:
+    return Database(name, title, about, _LICENCE, _ASK, "smic", rank, *counts, survey)
+
+
+DATABASES = (
+    _database(
+        "smic",
+        "SMIC-HS",
+        "164 spontaneous micro-expressions of 16 people at 100 frames a second, 640 x 480",
+        0,
+        (164, 16),
+        _short("HS", "smic"),
+    ),
+    _database(
+        "smic-vis", "SMIC-VIS", "71 of SMIC's clips, 8 people, by a camera of 25 frames a second", 4, (71, 8), _short("VIS", "smic-vis")
+    ),
+    _database("smic-nir", "SMIC-NIR", "the same 71 clips in near infrared, 25 frames a second", 5, (71, 8), _short("NIR", "smic-nir")),
+    _database(
+        "smic-e", "SMIC-E-HS", "157 long videos around SMIC's clips, about 6 seconds each, 100 frames a second", 6, (157, 16), survey_long
+    ),
+)

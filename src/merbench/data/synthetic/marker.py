@@ -24,7 +24,7 @@ FACTS: dict[str, Any] = {
     "parts": dict[str, dict[str, Any]],
 }
 
-RENDERER = 1
+RENDERER = 2
 """Version of script, renderer and layouts together; raised when the same seed gives other files."""
 
 

@@ -6,18 +6,30 @@ here it is an ``.xlsx``. Where the facts are silent: SAMM's column Micro says ``
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from openpyxl import Workbook
 
+from merbench.data.synthetic import marker
+from merbench.data.synthetic.extras import RELABELLED
+from merbench.data.synthetic.objective import CLASSES, objective_class
 from merbench.data.synthetic.script import Scene
 
 Units = Callable[[Scene], Sequence[str]]
 """The action units of a clip in FACS spelling."""
 Cells = Sequence[str | int | None]
+
+NAMES = {
+    "casme2": ("CASME2-coding-20140508.xlsx", "CASME2-coding-20190701.xlsx"),
+    "samm": ("SAMM_Micro_FACS_Codes_v2.xlsx",),
+    "casme3": ("cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",),
+    "macro": ("CAS(ME)3_part_A_v2.xlsx",),
+}
+"""The sheets of each part, as their owners call them but for the last one's ending."""
 
 DATE = "2014-05-08T00:00:00Z"
 """In every workbook: the same rows are the same bytes."""
@@ -36,11 +48,24 @@ SAMM_NOTES = (
 """13 rows that stand above SAMM's header."""
 
 
-def books(scenes: Sequence[Scene], units: Units) -> dict[str, tuple[str, Callable[[], bytes]]]:
-    """Return the sheets of a script: part to the path below the folder of all databases and what makes its bytes.
+def books(scenes: Sequence[Scene], units: Units) -> dict[str, dict[str, Callable[[], bytes]]]:
+    """Return the sheets of a script: for each part, paths below the folder of all databases and what makes their bytes.
 
     Args:
         scenes: the clips of all parts; the sheet of macro-expressions holds the micro-expressions too.
+        units: action units of a clip.
+    """
+    made = tables(scenes, units)
+    return {
+        part: {f"{marker.ROOTS[part]}/{name}": functools.partial(workbook, *made[name]) for name in names} for part, names in NAMES.items()
+    }
+
+
+def tables(scenes: Sequence[Scene], units: Units) -> dict[str, tuple[str, list[Cells]]]:
+    """Return every sheet's title and rows, header and notes included, by its file name.
+
+    Args:
+        scenes: the clips of all parts.
         units: action units of a clip.
     """
 
@@ -48,33 +73,37 @@ def books(scenes: Sequence[Scene], units: Units) -> dict[str, tuple[str, Callabl
         return [scene for scene in scenes if scene.part in parts]
 
     return {
-        "casme2": ("casme2/CASME2-coding-20140508.xlsx", lambda: _book("Sheet1", _casme2(of("casme2"), units))),
-        "samm": ("samm/SAMM_Micro_FACS_Codes_v2.xlsx", lambda: _book("MICRO_ONLY", _samm(of("samm"), units))),
-        "casme3": ("casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", lambda: _book("label", _casme3(of("casme3"), units))),
-        "macro": ("casme3/CAS(ME)3_part_A_v2.xlsx", lambda: _book("label", _macro(of("casme3", "macro"), units))),
+        "CASME2-coding-20140508.xlsx": ("Sheet1", _casme2(of("casme2"), units)),
+        "CASME2-coding-20190701.xlsx": ("Sheet1", _casme2_2019(of("casme2"), units)),
+        "SAMM_Micro_FACS_Codes_v2.xlsx": ("MICRO_ONLY", _samm(of("samm"), units)),
+        "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx": ("label", _casme3(of("casme3"), units)),
+        "CAS(ME)3_part_A_v2.xlsx": ("label", _macro(of("casme3", "macro"), units)),
     }
-
-
-def objective_class(units: Sequence[str]) -> str:
-    """Return the objective class, I to VII, of a set of action units (Davison, Merghani and Yap, 2018, shortened)."""
-    bare = {int(re.sub(r"\D", "", unit)) for unit in units}
-    rules: Mapping[str, bool] = {
-        "VI": 20 in bare or {1, 2, 4} <= bare,  # fear
-        "I": bool({6, 12} & bare),  # happiness
-        "IV": bool({9, 10} & bare),  # disgust
-        "II": bool({1, 2, 5, 25} & bare) and not {4, 15} & bare,  # surprise
-        "V": 15 in bare or {1, 4} <= bare,  # sadness
-        "III": bool({4, 7, 23, 24} & bare),  # anger
-    }
-    return next((name for name, fits in rules.items() if fits), "VII")
 
 
 def _casme2(scenes: Sequence[Scene], units: Units) -> list[Cells]:
     rows: list[Cells] = [("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units", "Estimated Emotion")]
     for scene in scenes:
         subject = scene.clip.subject.removeprefix("casme2/sub")
-        rows.append((subject, scene.clip.name, None, scene.onset, scene.apex, scene.offset, None, "+".join(units(scene)), scene.emotion))
+        rows.append((subject, scene.clip.name, None, scene.onset, _apex(scene), scene.offset, None, "+".join(units(scene)), scene.emotion))
     return rows
+
+
+def _casme2_2019(scenes: Sequence[Scene], units: Units) -> list[Cells]:
+    """Return the sheet of 2019: three clips of sub24 are surprise, and a column is added."""
+    head, *rows = _casme2(scenes, units)
+    numbers = {name: number for number, name in enumerate(CLASSES, 1)}
+    return [
+        (*head, "Objective Classes"),
+        *(
+            (*row[:-1], "surprise" if scene.clip.key in RELABELLED else scene.emotion, numbers[scene.objective])
+            for scene, row in zip(scenes, rows, strict=True)
+        ),
+    ]
+
+
+def _apex(scene: Scene) -> int | str:
+    return scene.apex if scene.said is None else scene.said
 
 
 def _samm(scenes: Sequence[Scene], units: Units) -> list[Cells]:
@@ -87,11 +116,11 @@ def _samm(scenes: Sequence[Scene], units: Units) -> list[Cells]:
     )
     for scene in scenes:
         subject, inducement, _ = scene.clip.name.split("_")
-        facs = units(scene)
+        facs, emotion = units(scene), "other" if scene.emotion == "others" else scene.emotion
         rows.append(
             (
                 *(subject, scene.clip.name, int(inducement), scene.onset, scene.apex, scene.offset, scene.length, "Micro - 1/2"),
-                *("+".join(facs), scene.emotion.capitalize(), objective_class(facs), None),
+                *("+".join(facs), emotion.capitalize(), scene.objective, None),
             )
         )
     return rows
@@ -118,7 +147,7 @@ def _casme3_row(scene: Scene, units: Units) -> Cells:
     return (scene.clip.subject.removeprefix("casme3/"), video, *frames, "+".join(facs), objective_class(facs), emotion)
 
 
-def _book(title: str, rows: Sequence[Cells]) -> bytes:
+def workbook(title: str, rows: Sequence[Cells]) -> bytes:
     """Return a workbook of one sheet. openpyxl writes the time into it in three places; here it is always the same."""
     book = Workbook()
     sheet = book.active

@@ -94,12 +94,12 @@ def write_scenes(
     settings = marker.Settings(size, seed, all_frames)
     with _alone(root):
         marker.check(root, parts, settings)
-        books = sheets.books(script, lambda scene: _units(_cast(scene, seed)[1]))
+        books = sheets.books(script, lambda scene: units_of(scene, seed))
         wanted = [scene for scene in script if scene.part in parts]
         missing = [scene for scene in wanted if not finished(root, scene, all_frames)]
         done = len(wanted) - len(missing)
         yield Written(done, len(wanted))
-        there = all((root / books[part][0]).is_file() for part in parts if part in books)
+        there = all((root / path).is_file() for part in parts for path in books.get(part, {}))
         if not missing and there and marker.finished(root, parts, settings):
             return
         counts = {part: sum(scene.part == part for scene in wanted) for part in parts}
@@ -114,8 +114,7 @@ def write_scenes(
                 yield Written(done, len(wanted), missing[index].clip.key, frames, written)
         with _refusals(root):
             for part in parts:
-                if part in books:
-                    path, content = books[part]
+                for path, content in books.get(part, {}).items():
                     marker.whole(root / path, content())
             marker.write(root, counts, settings, finished=True)
 
@@ -138,8 +137,9 @@ def _cast(scene: Scene, seed: int) -> tuple[Person, Performance]:
     return actor, perform(key, scene.emotion, actor, scene.length, scene.apex - scene.onset, macro=scene.part == "macro")
 
 
-def _units(performance: Performance) -> tuple[str, ...]:
-    return tuple(performance.action_units)
+def units_of(scene: Scene, seed: int) -> tuple[str, ...]:
+    """Return the action units of a clip in FACS spelling."""
+    return tuple(_cast(scene, seed)[1].action_units)
 
 
 def _write_clip(task: _Task) -> tuple[int, int]:

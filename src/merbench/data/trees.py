@@ -1,0 +1,157 @@
+"""Where in a user's folder the clips of a database lie: found by what is in it, since archives unpack under many names."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from merbench import guard
+from merbench.data import frames, pictures
+from merbench.errors import UserError
+
+DEEPEST = 6
+"""Folders below the one that the user names; the owners' deepest way to a subject has five."""
+
+MOST = 5_000
+"""So many folders are looked into: a home directory is not searched for hours."""
+
+HEADER = 2**16
+"""Bytes in which an image's size stands."""
+
+CROPPED = "reg_"
+"""How the owners' crops of SMIC and CASME II are named: ``reg_img46.jpg``."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder of subjects.
+
+    Attributes:
+        path: of the folder.
+        clip: of one clip in it, by which it was recognised.
+        crop: whether its frames are faces that the owners cut out.
+    """
+
+    path: Path
+    clip: Path
+    crop: bool
+
+    def spelled(self, subject: str, pattern: re.Pattern[str]) -> str:
+        """Return how a subject's folder is written here: with other zeros, or in other letters; the name itself where there is none."""
+        wanted = _bare(subject)
+        return next(
+            (path.name for path in sorted(self.path.iterdir()) if pattern.fullmatch(path.name) and _bare(path.name) == wanted), subject
+        )
+
+
+def find(root: Path, subject: re.Pattern[str], clips: Callable[[Path], Iterator[Path]], whole: tuple[int, int]) -> tuple[Tree, ...]:
+    """Return every folder of subjects, the nearest first; of two equally near, by name.
+
+    Args:
+        root: what the user named.
+        subject: what a subject's folder is called, whole name.
+        clips: yields the folders of a subject's clips; a subject without any is none.
+        whole: width and height of a frame as recorded; a crop has less than half of its pixels.
+
+    Raises:
+        UserError: the folder is not there.
+    """
+    if not root.is_dir():
+        raise UserError("a database's folder is not there", where=root, remedy="merbench data set NAME PATH")
+    found: list[Tree] = []
+    looked, level = 0, [root]
+    for _ in range(DEEPEST + 1):
+        below: list[Path] = []
+        for folder in level:
+            looked += 1
+            if looked > MOST:
+                raise UserError(
+                    f"the folder holds more than {MOST:,} folders without a database", where=root, remedy="name the database's own folder"
+                )
+            inside = _folders(root, folder)
+            subjects = [path for path in inside if subject.fullmatch(path.name)]
+            clip = next(itertools.chain.from_iterable(clips(path) for path in subjects), None)
+            if clip is not None:
+                found.append(Tree(folder, clip, _crop(clip, whole)))
+            below += [path for path in inside if path not in subjects]
+        level = below
+    return tuple(found)
+
+
+def chosen(trees: tuple[Tree, ...], root: Path, crop: bool, what: str) -> Tree:
+    """Return the tree that is read: recorded frames, or the owners' crops where these are asked for.
+
+    A copy that has crops alone is read by them; its faces are looked for and aligned all the same.
+
+    Raises:
+        UserError: there is none; says what the folder holds instead.
+    """
+    fitting = [tree for tree in trees if tree.crop] if crop else sorted(trees, key=lambda tree: tree.crop)
+    if fitting:
+        return fitting[0]
+    if trees:
+        raise UserError(
+            "the copy has no frames that its owners cropped", where=root, remedy="leave out --face owner, or add them to the copy"
+        )
+    holds = sorted(path.name for path in root.iterdir())[:5]
+    raise UserError(
+        f"the folder {'is empty' if not holds else 'holds ' + ', '.join(holds)}: no {what} in it",
+        where=root,
+        remedy="name the folder that holds the database as its owners delivered it (docs/data.md)",
+    )
+
+
+def has_frames(folder: Path) -> bool:
+    """Return whether a frame lies in a folder; the first few files decide, whatever lies there."""
+    return _first_frame(folder) is not None
+
+
+def named(folder: Path) -> dict[str, Path]:
+    """Return the folders in a folder by their name in lower case."""
+    return {path.name.casefold(): path for path in _folders(folder, folder)}
+
+
+def _bare(name: str) -> str:
+    return re.sub("0+(?=[0-9])", "", name.casefold(), count=1)
+
+
+def _folders(root: Path, folder: Path) -> list[Path]:
+    """Return the folders within one that are not hidden and lead nowhere else, by name."""
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
+    except OSError:
+        return []
+    kept = []
+    for path in inside:
+        try:
+            kept.append(guard.within(root, path))
+        except ValueError:
+            continue
+    return kept
+
+
+def _first_frame(folder: Path) -> Path | None:
+    try:
+        for path in itertools.islice(folder.iterdir(), 50):
+            if path.suffix.lower() in frames.ENDINGS and frames.NUMBER.search(path.stem) and not path.name.startswith("."):
+                return path
+    except OSError:
+        pass
+    return None
+
+
+def _crop(clip: Path, whole: tuple[int, int]) -> bool:
+    frame = _first_frame(clip)
+    if frame is None:
+        return False
+    if frame.name.startswith(CROPPED):
+        return True
+    try:
+        with frame.open("rb") as file:
+            width, height = pictures.size(file.read(HEADER))
+    except OSError:
+        return False
+    return 0 < width * height < whole[0] * whole[1] / 2
