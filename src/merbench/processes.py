@@ -106,7 +106,9 @@ def lifeline(made: BaseContext) -> tuple[Connection, Connection]:
     return listen, ours
 
 
-def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None) -> Iterator[tuple[int, Result]]:
+def each(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None, preload: Sequence[str] = ()
+) -> Iterator[tuple[int, Result]]:
     """Yield (position, result) of every item, as they are finished.
 
     Closing the iterator, or an exception in its consumer, ends all workers at once; when this process dies, they end by themselves.
@@ -116,6 +118,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
         function: of a module, so that it can be sent to a process.
         items: its arguments.
         workers: processes; None for one per core.
+        preload: as of `context`.
 
     Raises:
         UserError: a worker was killed; or what ``function`` raises.
@@ -124,7 +127,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     if count <= 1:  # nothing to share out: no second process, no second import of everything
         yield from ((index, function(item)) for index, item in enumerate(items))
         return
-    made = context()
+    made = context(preload)
     listen, ours = lifeline(made)
     with starting():
         pool = ProcessPoolExecutor(count, mp_context=made, initializer=_begin, initargs=(listen,))

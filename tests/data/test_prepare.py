@@ -180,16 +180,22 @@ def test_a_second_run_does_nothing(rendered: Rendered, made: dict[str, Path], mo
 
 def test_what_a_clip_is_made_from_is_in_its_key(rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     each, truth = footage(rendered, "casme2")[0], rendered.truths("casme2")[0]
-    keys = {prepare._key(each, truth), prepare._key(each, None), prepare._key(footage(rendered, "casme2")[1], None)}
-    keys.add(prepare._key(replace(each, times=(*each.times[:-1], 9.0)), None))
+
+    def key(of: Footage, record: Path | None = None, face: pieces.Face = "aligned") -> str:
+        return prepare._key(of, record, prepare._settings(face))
+
+    keys = {key(each, truth), key(each), key(footage(rendered, "casme2")[1]), key(each, None, "owner")}
+    keys.add(key(replace(each, times=(*each.times[:-1], 9.0))))
+    keys.add(key(replace(each, candidates=((5, each.apex),))))
+    keys.add(key(replace(each, candidates=((6, each.apex),))))
     monkeypatch.setattr(prepare, "_versions", lambda: {"dlib-bin": "another"})
-    keys.add(prepare._key(each, None))
+    keys.add(key(each))
     monkeypatch.setitem(flow.SETTINGS, "lambda", 0.16)
-    keys.add(prepare._key(each, None))
+    keys.add(key(each))
     monkeypatch.setitem(faces.ANCHORS, 30, (112.0, 124.0))
-    keys.add(prepare._key(each, None))
-    assert len(keys) == 7
-    assert prepare._key(each, None) in keys
+    keys.add(key(each))
+    assert len(keys) == 10
+    assert key(each) in keys
 
 
 # what can go wrong: flow is a difference here, which takes no time

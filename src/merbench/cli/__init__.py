@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import audit, bench, board, data, doctor, methods, synth
+from merbench.cli import audit, bench, board, clean, data, doctor, methods, perf, synth
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -31,8 +31,10 @@ app.command("methods")(methods.methods)
 app.command("datasets")(data.datasets)
 app.command("doctor")(doctor.doctor)
 app.command("prepare")(data.prepare)
+data.app.command("clean")(clean.clean)
 app.add_typer(data.app, name="data")
 app.command("synth")(synth.synth)
+app.add_typer(perf.app, name="perf")
 app.command("leaderboard")(board.leaderboard)
 app.command("compare")(board.compare)
 

@@ -44,6 +44,9 @@ MIRRORED = (
 DETECTED_AT = 480
 """Faces are looked for in an image of at most so many rows: they are large in every database, and time goes with the area."""
 
+CROP_BORDER = 0.25
+"""Of an owner's crop, so much of its longer side is added on each side before a face is looked for."""
+
 
 def landmarks(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Return the 68 landmarks of the largest face, (68, 2) x, y in pixels of the image; None where no face is found.
@@ -68,6 +71,28 @@ def landmarks(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     whole = dlib.rectangle(*(round(edge / scale) for edge in (box.left(), box.top(), box.right(), box.bottom())))
     points = shape(image, whole)
     return np.array([(point.x, point.y) for point in points.parts()], dtype=np.float32)
+
+
+def landmarks_of_crop(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the landmarks of a face that fills its picture, in pixels of the picture: the detector wants something around a face.
+
+    Args:
+        image: (H, W, 3), red first; what lies around it is taken to be as its edge.
+
+    Raises:
+        UserError: the extra ``faces`` is not installed.
+    """
+    import cv2
+
+    border = round(CROP_BORDER * max(image.shape[:2]))
+    points = landmarks(np.asarray(cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_REPLICATE), dtype=np.uint8))
+    return None if points is None else points - np.float32(border)
+
+
+def scaling(height: int, width: int) -> NDArray[np.float32]:
+    """Return the matrix (2, 3) that brings a picture onto the canonical one, each axis by itself; pixel centres are at whole numbers."""
+    across, down = SIZE / width, SIZE / height
+    return np.array([(across, 0, (across - 1) / 2), (0, down, (down - 1) / 2)], dtype=np.float32)
 
 
 def alignment(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,12 +130,21 @@ def aligned(image: NDArray[np.uint8], matrix: NDArray[np.float32]) -> NDArray[np
 
 
 def moved(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return points (N, 2) as they lie after a similarity (2, 3)."""
+    """Return points (N, 2) as they lie after an alignment (2, 3)."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
 
 
 def check_installed() -> None:
-    """Refuse to begin without dlib and its landmark model.
+    """Refuse to begin without dlib and its landmark model; it is not read yet: that takes a second.
+
+    Raises:
+        UserError: the extra ``faces`` is not installed.
+    """
+    _installed()
+
+
+def load() -> None:
+    """Read the landmark model, 100 MB, so that processes which are forked later share it.
 
     Raises:
         UserError: the extra ``faces`` is not installed.
@@ -121,6 +155,12 @@ def check_installed() -> None:
 @functools.cache
 def _models() -> tuple[Any, Any, Any]:
     """Return dlib, its face detector and its landmark model."""
+    dlib, model = _installed()
+    return dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(model)
+
+
+def _installed() -> tuple[Any, str]:
+    """Return dlib and the file of its landmark model."""
     try:
         import dlib
 
@@ -132,4 +172,4 @@ def _models() -> tuple[Any, Any, Any]:
             where="the extra 'faces'",
             remedy="pip install 'merbench[faces]' (make bench does it); the landmark model's licence excludes commercial use",
         ) from error
-    return dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model.locate()))
+    return dlib, str(model.locate())

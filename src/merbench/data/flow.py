@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,15 @@ GREY = (0.299, 0.587, 0.114)
 
 SETTINGS = {"tau": 0.25, "lambda": 0.15, "theta": 0.3, "scales": 5, "warps": 5, "epsilon": 0.01}
 """OpenCV's own defaults, with which the field computes TV-L1; written down because they decide numbers."""
+
+
+def solver() -> Any:
+    """Return OpenCV's solver with `SETTINGS`."""
+    import cv2
+
+    return cv2.optflow.DualTVL1OpticalFlow_create(  # type: ignore[attr-defined]  # contrib's stubs lack it
+        SETTINGS["tau"], SETTINGS["lambda"], SETTINGS["theta"], int(SETTINGS["scales"]), int(SETTINGS["warps"]), SETTINGS["epsilon"]
+    )
 
 
 def tvl1(onset: NDArray[np.uint8], apex: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -22,11 +33,8 @@ def tvl1(onset: NDArray[np.uint8], apex: NDArray[np.uint8]) -> NDArray[np.float3
     """
     import cv2
 
-    solver = cv2.optflow.DualTVL1OpticalFlow_create(  # type: ignore[attr-defined]  # contrib's stubs lack it
-        SETTINGS["tau"], SETTINGS["lambda"], SETTINGS["theta"], int(SETTINGS["scales"]), int(SETTINGS["warps"]), SETTINGS["epsilon"]
-    )
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (onset, apex)]
-    return np.ascontiguousarray(solver.calc(*grey, None).transpose(2, 0, 1))
+    return np.ascontiguousarray(solver().calc(*grey, None).transpose(2, 0, 1))
 
 
 def strain(flow: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -282,7 +282,7 @@ def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watc
             return stored[0]
         raise _nothing_set_up(data.source, database, stored)
     found = part(data, scheme_name, database, path)
-    return prepare(data.source, found.scheme, found.footage, truths=found.truths, root=root, watch=watch, workers=workers)
+    return prepare(data.source, found.scheme, found.footage, truths=found.truths, root=root, watch=watch, workers=workers, face=data.face)
 
 
 def _truth(root: Path, clip: Clip) -> Path:

@@ -3,7 +3,8 @@
 What is kept of a clip (`ARRAYS`): ``onset`` and ``apex`` (3, 224, 224) uint8, the aligned face, red first; ``frames`` (8, 3, 112, 112)
 uint8 and ``times`` (8,), the sequence from onset to offset; ``flow`` (2, 224, 224) float16, TV-L1 from onset to apex in pixels;
 ``landmarks`` (68, 2), on the aligned onset; ``alignment`` (2, 3), from pixels of the database's frame to the aligned face; where the
-database is rendered, ``truth`` (2, 56, 56) float16, the true displacement in pixels of the 224-pixel face, not a number beside the face.
+database is rendered, ``truth`` (2, 56, 56) float16, the true displacement in pixels of the 224-pixel face, not a number beside the face,
+nor anywhere where another apex was chosen than that of the record.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from merbench import guard
-from merbench.data import faces, flow, frames
+from merbench.data import apex, faces, flow, frames
 from merbench.errors import UserError
 
 SEQUENCE_SIZE = 112
@@ -40,6 +41,12 @@ NO_FACE = "no-face"
 FACE_IN = "face-in"
 """In which of a clip's files the face was found, (1,): 0 is the onset. Becomes a flag of the clip."""
 
+APEX_AT = "apex-at"
+"""The number of the frame that was chosen as apex, (1,), where it was chosen by motion. Becomes the clip's apex."""
+
+Face = Literal["aligned", "owner"]
+"""How a face comes onto the canonical picture: by its landmarks, or as the crop that the database's owner made."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -53,7 +60,9 @@ class Piece:
         times: of the sequence.
         truth: the renderer's record of the clip, where it is rendered.
         numbers: of onset and apex, which the renderer's record must name too.
-        points: landmarks to use instead of looking for a face.
+        points: landmarks to use instead of looking for a face: on the frame, or of an owner's crop on the canonical picture.
+        candidates: numbers and files among which the apex is found by motion; ``apex`` is one of them, to which ``times`` count.
+        face: ``owner`` where the frames are owners' crops.
         target: the file that holds the arrays when it is finished.
     """
 
@@ -66,6 +75,8 @@ class Piece:
     target: Path
     numbers: tuple[int, ...] = ()
     points: tuple[tuple[float, float], ...] = ()
+    candidates: tuple[tuple[int, Path], ...] = ()
+    face: Face = "aligned"
 
 
 def make(piece: Piece) -> bool:
@@ -74,17 +85,11 @@ def make(piece: Piece) -> bool:
     Raises:
         UserError: a frame cannot be read, or has another size than the onset.
     """
-    files = tuple(dict.fromkeys((piece.onset, piece.apex, *piece.sequence)))
+    files = tuple(dict.fromkeys((piece.onset, *(() if piece.candidates else (piece.apex,)), *piece.sequence)))
     images = {path: frames.read(path) for path in files}
     for path, image in images.items():
-        if image.shape != images[piece.onset].shape:
-            height, width = image.shape[:2]
-            raise UserError(
-                f"a frame of {piece.clip} is {width} x {height}, its onset {images[piece.onset].shape[1]} x {images[piece.onset].shape[0]}",
-                where=path,
-                remedy="fetch this clip again: all its frames have one size",
-            )
-    points, place = (np.array(piece.points, dtype=np.float32), 0) if piece.points else _look(images, files)
+        _check_size(piece, path, image, images[piece.onset])
+    points, place = (np.array(piece.points, dtype=np.float32), 0) if piece.points else _look(piece, images, files)
     arrays = {NO_FACE: np.zeros(1, dtype=np.uint8)} if points is None else _arrays(piece, images, points)
     arrays[FACE_IN] = np.array([place])
     content = io.BytesIO()
@@ -93,13 +98,24 @@ def make(piece: Piece) -> bool:
     return points is not None
 
 
-def _look(images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> tuple[NDArray[np.float32] | None, int]:
+def _check_size(piece: Piece, path: Path, image: NDArray[np.uint8], onset: NDArray[np.uint8]) -> None:
+    if image.shape != onset.shape:
+        height, width = image.shape[:2]
+        raise UserError(
+            f"a frame of {piece.clip} is {width} x {height}, its onset {onset.shape[1]} x {onset.shape[0]}",
+            where=path,
+            remedy="fetch this clip again: all its frames have one size",
+        )
+
+
+def _look(piece: Piece, images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> tuple[NDArray[np.float32] | None, int]:
     """Return the landmarks of the onset, or of the first other frame in which a face is found, and which file that is.
 
     A head hardly moves within a clip.
     """
+    find = faces.landmarks_of_crop if piece.face == "owner" else faces.landmarks
     for place, path in enumerate(files):
-        points = faces.landmarks(images[path])
+        points = find(images[path])
         if points is not None:
             return points, place
     return None, 0
@@ -108,28 +124,61 @@ def _look(images: dict[Path, NDArray[np.uint8]], files: Sequence[Path]) -> tuple
 def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray[np.float32]) -> Arrays:
     import cv2
 
-    matrix = faces.alignment(points)
-    onset, apex = (faces.aligned(images[path], matrix) for path in (piece.onset, piece.apex))
-    half = {
-        path: cv2.resize(faces.aligned(images[path], matrix), (SEQUENCE_SIZE,) * 2, interpolation=cv2.INTER_AREA)
-        for path in set(piece.sequence)
-    }
-    arrays = {
+    matrix = faces.scaling(*images[piece.onset].shape[:2]) if piece.face == "owner" else faces.alignment(points)
+    landmarks = points if piece.face == "owner" and piece.points else faces.moved(points, matrix)
+    onset = faces.aligned(images[piece.onset], matrix)
+    arrays: Arrays = {}
+    path, times = piece.apex, np.array(piece.times, dtype=np.float32)
+    if piece.candidates:
+        number, path = _chosen(piece, images, matrix, onset, landmarks)
+        arrays[APEX_AT] = np.array([number])
+        times *= _span(piece, piece.apex) / _span(piece, path)
+    if path not in images:
+        images[path] = frames.read(path)
+    whole = {piece.onset: onset, **{each: faces.aligned(images[each], matrix) for each in {path, *piece.sequence} - {piece.onset}}}
+    half = {each: cv2.resize(whole[each], (SEQUENCE_SIZE,) * 2, interpolation=cv2.INTER_AREA) for each in set(piece.sequence)}
+    arrays |= {
         "onset": onset.transpose(2, 0, 1),
-        "apex": apex.transpose(2, 0, 1),
-        "frames": np.stack([half[path].transpose(2, 0, 1) for path in piece.sequence]),
-        "times": np.array(piece.times, dtype=np.float32),
-        "flow": flow.tvl1(onset, apex).astype(np.float16),
-        "landmarks": faces.moved(points, matrix),
+        "apex": whole[path].transpose(2, 0, 1),
+        "frames": np.stack([half[each].transpose(2, 0, 1) for each in piece.sequence]),
+        "times": times,
+        "flow": flow.tvl1(onset, whole[path]).astype(np.float16),
+        "landmarks": landmarks,
         "alignment": matrix,
     }
     if piece.truth is not None:
-        arrays["truth"] = _truth(piece, piece.truth, matrix)
+        arrays["truth"] = _truth(piece, piece.truth, matrix, int(arrays[APEX_AT][0]) if piece.candidates else None)
     return arrays
 
 
-def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Return the true displacement on the aligned face.
+def _chosen(
+    piece: Piece,
+    images: Mapping[Path, NDArray[np.uint8]],
+    matrix: NDArray[np.float32],
+    onset: NDArray[np.uint8],
+    landmarks: NDArray[np.float32],
+) -> tuple[int, Path]:
+    """Return number and file of the apex, found by motion. Frames are read one after another: a clip may have hundreds."""
+
+    def aligned(path: Path) -> NDArray[np.uint8]:
+        image = images[path] if path in images else frames.read(path)
+        _check_size(piece, path, image, images[piece.onset])
+        return faces.aligned(image, matrix)
+
+    listed = sorted(each for each in piece.candidates if each[1] != piece.onset) or list(piece.candidates)
+    if len(listed) == 1:
+        return listed[0]
+    return listed[apex.largest(onset, (aligned(path) for _, path in listed), landmarks)]
+
+
+def _span(piece: Piece, path: Path) -> int:
+    """Return how many frames after the onset a candidate stands."""
+    (number,) = (number for number, each in piece.candidates if each == path)
+    return max(number - piece.numbers[0], 1)
+
+
+def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32], chosen: int | None) -> NDArray[np.float16]:
+    """Return the true displacement on the aligned face; not a number anywhere where it is of another apex than the chosen one.
 
     Raises:
         UserError: the renderer's record cannot be read, or is of other frames than those that are compared.
@@ -137,7 +186,9 @@ def _truth(piece: Piece, path: Path, matrix: NDArray[np.float32]) -> NDArray[np.
     try:
         with _archive(path) as record:
             told = tuple(int(number) for number in record["frames"][:2])
-            if piece.numbers and told != piece.numbers:
+            if chosen is not None and told[0] == piece.numbers[0] and told[1] != chosen:
+                return np.full((2, *(faces.SIZE // TRUTH_STEP,) * 2), np.nan, dtype=np.float16)
+            if chosen is None and piece.numbers and told != piece.numbers:
                 raise UserError(
                     f"{piece.clip} was rendered with onset {told[0]} and apex {told[1]}, and now has {piece.numbers[0]} and {piece.numbers[1]}",
                     where=path,
@@ -208,9 +259,22 @@ def stored(piece: Piece) -> Arrays:
         with _archive(piece.target) as arrays:
             return dict(arrays)
     except UNREADABLE as error:
-        raise UserError(
-            f"the finished part of {piece.clip} cannot be read: {error}", where=piece.target, remedy="delete this file; it is made again"
-        ) from error
+        raise _damaged(piece, error) from error
+
+
+def names(piece: Piece) -> frozenset[str]:
+    """Return what a finished clip holds, without unpacking it."""
+    try:
+        with _archive(piece.target) as arrays:
+            return frozenset(arrays)
+    except UNREADABLE as error:
+        raise _damaged(piece, error) from error
+
+
+def _damaged(piece: Piece, error: BaseException) -> UserError:
+    return UserError(
+        f"the finished part of {piece.clip} cannot be read: {error}", where=piece.target, remedy="delete this file; it is made again"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 
 from merbench import processes
 from merbench.config import digest
-from merbench.data import faces, flow, frames, store
+from merbench.data import apex, assemble, faces, flow, frames, store
 from merbench.data.frames import Footage
-from merbench.data.pieces import FACE_IN, NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Piece, make, stored
+from merbench.data.pieces import NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Face, Piece, make, names, stored
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
 
 VERSION = 1
 """Raised when preparation begins to give other arrays."""
+
+Lost = Literal["borrow", "refuse"]
+"""What becomes of clips in which no face is found: they take the landmarks of their subject's other clips, or all of them are refused."""
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, how many pieces are done, and how many there are."""
@@ -42,6 +45,8 @@ def prepare(
     root: Path = store.ROOT,
     watch: Watch = silent,
     workers: int | None = None,
+    face: Face = "aligned",
+    lost: Lost = "borrow",
 ) -> Path:
     """Return the folder of a database's prepared set, made where it is not there yet. A kill leaves finished clips to go on from.
 
@@ -53,16 +58,26 @@ def prepare(
         root: of all prepared sets.
         watch: told about progress.
         workers: processes; None for one per core.
+        face: ``owner`` where the frames are owners' crops: they are not aligned but brought to size as they are.
+        lost: what becomes of clips in which no face is found; `borrowed` names those that borrow. It decides whether there is a set, not
+            what is in it, so it is no part of what a set is known by.
 
     Raises:
-        UserError: a frame cannot be used, no face is found in any clip of a subject, the folder cannot be written, or another process is
+        UserError: a frame cannot be used, no face is found in any clip of a subject, or in any clip where that is refused, the folder cannot be written, or another process is
             preparing the same.
     """
     database = footage[0].clip.database
-    keys = [_key(each, truths[index] if truths else None) for index, each in enumerate(footage)]
+    settings = _settings(face)
+    keys = [_key(each, truths[index] if truths else None, settings) for index, each in enumerate(footage)]
     inputs = digest([keys, [asdict(each.clip) for each in footage], scheme.name, list(scheme.classes)])
-    ready = store.made_of(root, source, database, scheme.name, inputs)
-    if ready is not None:
+
+    def found() -> Path | None:
+        ready = store.made_of(root, source, database, scheme.name, inputs)
+        if ready is not None and lost == "refuse":
+            _refuse(borrowed(store.load(ready)), ready)
+        return ready
+
+    if (ready := found()) is not None:
         return ready
     faces.check_installed()
     work = root / source / f".work-{database}"
@@ -70,8 +85,7 @@ def prepare(
         work.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(work / ".lock", timeout=0):
-                ready = store.made_of(root, source, database, scheme.name, inputs)
-                if ready is not None:
+                if (ready := found()) is not None:
                     return ready  # another process made it since it was looked for
                 _clear(path for path in work.glob(".*") if path.name != ".lock")  # what a kill left of files that were being written
                 pieces = [
@@ -84,18 +98,39 @@ def prepare(
                         truths[index] if truths else None,
                         work / f"{key}.npz",
                         (each.clip.onset or 0, each.clip.apex or 0),
+                        candidates=each.candidates,
+                        face=face,
                     )
                     for index, (each, key) in enumerate(zip(footage, keys, strict=True))
                 ]
                 _make(pieces, f"{database}: faces and flow", watch, workers)
-                guessed = _guess(footage, pieces, watch, workers)
-                made = _assemble(source, scheme, footage, pieces, guessed, inputs, root)
+                guessed = _guess(footage, pieces, lost, watch, workers)
+                made = assemble.assemble(source, scheme, footage, pieces, guessed, inputs, root)
                 _clear([*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)])
                 return made
         except Timeout as error:
             raise UserError(
                 f"another process is preparing {database}", where=work, remedy="wait for it; what it finishes need not be done again"
             ) from error
+
+
+def borrowed(prepared: Prepared) -> list[str]:
+    """Return the keys of clips in which no face was found: their landmarks are those of their subject's other clips."""
+    return [clip.key for clip in prepared.clips if assemble.BORROWED in clip.flags]
+
+
+def _refuse(keys: Sequence[str], where: Path) -> None:
+    """Name every clip in which no face is found.
+
+    Raises:
+        UserError: there is one.
+    """
+    if keys:
+        raise UserError(
+            f"no face is found in {len(keys)} clips: {', '.join(keys)}",
+            where=where,
+            remedy="look at their frames, leave the clips out, or let them borrow the landmarks of their subject's other clips",
+        )
 
 
 def _clear(paths: Iterable[Path]) -> None:
@@ -113,7 +148,7 @@ def _make(pieces: Sequence[Piece], what: str, watch: Watch, workers: int | None)
     done = len(pieces) - len(missing)
     watch(what, done, len(pieces))
     wrong = {}
-    for index, fault in processes.each(_attempt, missing, workers):
+    for index, fault in processes.each(_attempt, missing, workers, preload=("merbench.data.preloaded",)):
         done += 1
         watch(what, done, len(pieces))
         if fault is not None:
@@ -131,24 +166,25 @@ def _attempt(piece: Piece) -> UserError | None:
     return None
 
 
-def _guess(footage: Sequence[Footage], pieces: list[Piece], watch: Watch, workers: int | None) -> set[int]:
+def _guess(footage: Sequence[Footage], pieces: list[Piece], lost: Lost, watch: Watch, workers: int | None) -> set[int]:
     """Prepare clips without a found face by the median landmarks of their subject's other clips: the same head before the same camera.
 
     Returns:
         positions of these clips; each is flagged.
 
     Raises:
-        UserError: no clip of a subject has a face.
+        UserError: no clip of a subject has a face, or none may be without.
     """
-    found = [stored(piece) for piece in pieces]
-    lost = [index for index, arrays in enumerate(found) if NO_FACE in arrays]
+    without = [index for index, piece in enumerate(pieces) if NO_FACE in names(piece)]
+    if lost == "refuse":
+        _refuse([pieces[index].clip for index in without], pieces[without[0]].onset if without else Path())
     again, hopeless = [], []
-    for index in lost:
-        same = [i for i, each in enumerate(footage) if each.clip.subject == footage[index].clip.subject and i not in lost]
+    for index in without:
+        same = [i for i, each in enumerate(footage) if each.clip.subject == footage[index].clip.subject and i not in without]
         if not same:
             hopeless.append(pieces[index])
             continue
-        raw = [faces.moved(found[i]["landmarks"], _inverse(found[i]["alignment"])) for i in same]
+        raw = [_landmarks(pieces[i]) for i in same]
         points = tuple((float(x), float(y)) for x, y in np.median(raw, axis=0))
         target = pieces[index].target.with_suffix(f".{digest(points)}.npz")  # other clips of the subject, another guess
         again.append(replace(pieces[index], points=points, target=target))
@@ -161,56 +197,42 @@ def _guess(footage: Sequence[Footage], pieces: list[Piece], watch: Watch, worker
         )
     if again:
         _make(again, "clips without a found face", watch, workers)
-    return set(lost)
+    return set(without)
+
+
+def _landmarks(piece: Piece) -> NDArray[np.float32]:
+    """Return a finished clip's landmarks where another clip of the subject can use them: in its frames, or in its owner's crop of 224 pixels."""
+    arrays = stored(piece)
+    whole = np.asarray(arrays["landmarks"], dtype=np.float32)
+    return whole if piece.face == "owner" else faces.moved(whole, _inverse(arrays["alignment"]))
 
 
 def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the similarity that undoes one."""
+    """Return the alignment that undoes one."""
     linear = np.linalg.inv(matrix[:, :2].astype(np.float64))
     return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1).astype(np.float32)
 
 
-def _assemble(
-    source: str, scheme: Scheme, footage: Sequence[Footage], pieces: Sequence[Piece], guessed: set[int], inputs: str, root: Path
-) -> Path:
-    """Put the clips' arrays together, one file for each name.
-
-    They are written from first to last: of a memory-mapped file a full disk is told by a signal that ends the process.
-    """
-    labels = np.array([scheme.labels[each.clip.key] for each in footage], dtype=np.int64)
-    clips = []
-    with store.unfinished(root / source) as made:
-        with contextlib.ExitStack() as open_files:
-            files: dict[str, BinaryIO] = {}
-            for index, (each, piece) in enumerate(zip(footage, pieces, strict=True)):
-                arrays = stored(piece)
-                borrowed = "face: found in another frame of the clip" if arrays.pop(FACE_IN).item() else ""
-                flag = "face: as in the subject's other clips" if index in guessed else borrowed
-                clips.append(replace(each.clip, flags=(*each.clip.flags, flag)) if flag else each.clip)
-                for name, array in arrays.items():
-                    if name not in files:
-                        files[name] = open_files.enter_context((made / f"{name}.npy").open("wb"))
-                        header = {"descr": array.dtype.str, "fortran_order": False, "shape": (len(pieces), *array.shape)}
-                        np.lib.format.write_array_header_1_0(files[name], header)
-                    files[name].write(array.tobytes())
-        mapped = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
-        whole = Prepared(clips[0].database, source, scheme.name, tuple(clips), scheme.classes, labels, mapped, "pixels")
-        return store.finish(made, whole, root, inputs)
-
-
-def _key(footage: Footage, truth: Path | None) -> str:
+def _key(footage: Footage, truth: Path | None, settings: Sequence[object]) -> str:
     """Return a hash of what a clip's arrays are made from: its files by name, size and time of change, and every setting."""
     files = [*footage.files, *([truth] if truth else [])]
     try:
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        stats = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
     except OSError as error:
         raise UserError(
             f"a file of {footage.clip.key} cannot be read: {error.strerror or error}",
             where=error.filename,
             remedy="is it a link to what is gone, or a disk that is away? fetch it again",
         ) from error
-    settings = [VERSION, flow.SETTINGS, {str(k): v for k, v in faces.ANCHORS.items()}, faces.SIZE, SEQUENCE_SIZE, TRUTH_STEP, _versions()]
-    return digest([footage.clip.key, stats, footage.times, settings])
+    chosen_among = [[number, path.name] for number, path in footage.candidates]
+    return digest([footage.clip.key, stats, footage.times, *([[apex.SETTINGS, chosen_among]] if chosen_among else []), list(settings)])
+
+
+def _settings(face: Face) -> list[object]:
+    """Return what decides the arrays of every clip."""
+    template = {str(number): place for number, place in faces.ANCHORS.items()}
+    how = [["owner", faces.CROP_BORDER]] if face == "owner" else []
+    return [VERSION, flow.SETTINGS, template, faces.SIZE, SEQUENCE_SIZE, TRUTH_STEP, _versions(), *how]
 
 
 def _versions() -> dict[str, str]:
