@@ -33,7 +33,7 @@ ODDITIES: Mapping[str, tuple[str, str]] = {
     "ambiguous action units": ("odd: samm", "eight rows: 'or', '?', '(R6 or R12)'"),
     "a slash for nothing": ("odd: samm", "among the notes"),
     "an empty row": ("odd: samm", "in the middle of the table"),
-    "impossible frame numbers": ("odd, nested: casme3", "spNO.149/d, spNO.216/d, spNO.216/e and spNO.40/e twice; in nested spNO.214/c too"),
+    "impossible frame numbers": ("odd, nested: casme3", "spNO.149/d, spNO.216/d, spNO.216/e and spNO.40/e twice"),
     "a clip of two minutes": ("odd: casme3", "spNO.214/c: 5-5-3460"),
     "apex is onset": ("odd: casme3", "55 rows of 860 with spNO.216/e and spNO.214/c"),
     "a capital letter": ("odd: casme3", "three rows are 'Others'"),

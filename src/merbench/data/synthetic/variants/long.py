@@ -96,7 +96,7 @@ def _of_video(scene: Scene, host: Scene, camera: str, all_frames: bool) -> Take:
     folder = PurePosixPath("smic", SMIC_E, f"{camera}_long", f"SMIC-{camera}-E", subject, name)
     if scene is not host:
         numbers = {number: source for number, source in numbers.items() if number >= first - 1}
-    called = [smic.called(scene, camera, "-e")]
+    called = [smic.called(scene, camera, "-e"), *([scene.clip.key] if camera == smic.HS else [])]  # where SMIC-E stands for SMIC
     return laid(scene, folder, lambda number: f"image{number:06d}.jpg", numbers, said=said, called=called, grey=camera == smic.NIR)
 
 

@@ -15,10 +15,10 @@ from merbench.data.synthetic import layouts, sheets
 from merbench.data.synthetic.biff import xls
 from merbench.data.synthetic.script import CASME3, Scene
 from merbench.data.synthetic.sheets import Cells
-from merbench.data.synthetic.takes import Layout, Take, laid, shown
+from merbench.data.synthetic.takes import Layout, Take, laid, nearest, shown
 from merbench.data.synthetic.variants import smic
 from merbench.data.synthetic.variants.edits import Table, some
-from merbench.data.synthetic.variants.odd import BIG_J, CASME3_READ, CASME3_WRONG
+from merbench.data.synthetic.variants.odd import BIG_J, CASME3_READ, CASME3_WRONG, LONGEST, MISREAD, misread, with_macro
 from merbench.streams import key_of
 
 CASME2, SAMM = "casme2/CASME2_RAW_selected/CASME2_RAW_selected", "samm/SAMM/SAMM"
@@ -75,7 +75,10 @@ def _of_video(made: Layout, scene: Scene, all_frames: bool) -> Take:
         del numbers[spare[len(spare) // 2]]
         made.oddities["frames dropped inside"] += 1
     key = scene.clip.key
-    said = CASME3_READ.get(key, (scene.onset, scene.apex, scene.offset))
+    onset, apex, offset = (
+        (scene.onset, scene.apex, scene.offset) if key == LONGEST else CASME3_READ.get(key, (scene.onset, scene.apex, scene.offset))
+    )
+    said = (nearest(numbers, onset), apex, offset)
     called = [
         *(f"casme3/{subject}/{scene.clip.name[0]}_{CASME3_WRONG[key][0]}" for subject in key.split("/")[1:2] if key in CASME3_WRONG),
         key,
@@ -100,9 +103,7 @@ def _casme3_books(made: Layout, script: Sequence[Scene], tables: dict[str, tuple
                 row[table.place("Onset")] = scene.onset + 1
                 added.append(row)
                 made.add(_later(scene, all_frames), "rows that v2 has no more")
-        for key, numbers in CASME3_WRONG.items():
-            for column, value in zip(("Onset", "Apex", "Offset"), numbers, strict=True):
-                table.set("impossible frame numbers" if column == "Onset" else "", key, column, value)
+        misread(table, MISREAD[0])
         for scene in played:
             if scene.clip.subject in BIG_J and scene.clip.name.startswith("j"):
                 table.set("a video in capitals", scene.clip.key, "Filename", "J")
@@ -110,7 +111,7 @@ def _casme3_books(made: Layout, script: Sequence[Scene], tables: dict[str, tuple
         made.books[f"casme3/{V1}"] = functools.partial(xls, table.all())
         made.oddities["a sheet in the old format"] += 1
     if any(scene.part == "macro" for scene in script):
-        made.books[f"casme3/{MACRO}"] = functools.partial(xls, tables[sheets.NAMES["macro"][0]][1])
+        made.books[f"casme3/{MACRO}"] = functools.partial(xls, with_macro(tables[sheets.NAMES["macro"][0]], script, made))
         made.oddities["a sheet in the old format"] += 1
 
 

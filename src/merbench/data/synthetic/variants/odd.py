@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from merbench.data.synthetic import extras, layouts, sheets
 from merbench.data.synthetic.script import Scene
+from merbench.data.synthetic.sheets import Cells
 from merbench.data.synthetic.takes import Layout, laid, retimed, shown
 from merbench.data.synthetic.variants import smic
 from merbench.data.synthetic.variants.edits import Table, some
@@ -50,6 +51,8 @@ ONSET_APEX = {"others": 26, "three classes": 27}
 """Of the 860 rows of v2, 55 have their onset as apex, 28 of them of the three classes: so many of those not in `CASME3_WRONG`."""
 BIG_J = ("casme3/spNO.14", "casme3/spNO.11")
 """Subjects whose video j is called J in the sheet; the second is ours, for `mini`."""
+LONGEST = "casme3/spNO.214/c_5"
+MISREAD = ("impossible frame numbers", "a clip of two minutes")
 FULL_WIDTH_COMMA, NO_BREAK = "\uff0c", "\u00a0"
 
 
@@ -74,8 +77,30 @@ def layout(script: Sequence[Scene], units: sheets.Units, all_frames: bool) -> La
             made.add(laid(scene, layouts.folder(scene), functools.partial(layouts.file_name, scene), shown(scene, all_frames)))
     if any(scene.part == "macro" for scene in script):
         name = sheets.NAMES["macro"][0]
-        made.books[f"casme3/{name}"] = functools.partial(sheets.workbook, *tables[name])
+        made.books[f"casme3/{name}"] = functools.partial(sheets.workbook, tables[name][0], with_macro(tables[name], script, made, ""))
     return made
+
+
+def with_macro(table: tuple[str, list[Cells]], script: Sequence[Scene], made: Layout, longest: str | None = None) -> list[Cells]:
+    """Return the rows of the sheet of macro-expressions: the micro-expressions in it are wrong where those of the other sheet are."""
+    whole = Table(table, [scene for scene in script if scene.part in ("casme3", "macro")], made)
+    misread(whole, "", longest)
+    return whole.all()
+
+
+def misread(table: Table, name: str, longest: str | None = None) -> None:
+    """Give the frames of a few clips of CAS(ME)^3 as the owners' sheet does.
+
+    Args:
+        table: of the sheet.
+        name: by which they are counted; nothing: they are not.
+        longest: the same for spNO.214, a clip of two minutes; None leaves it right.
+    """
+    for key, numbers in CASME3_WRONG.items():
+        counted = longest if key == LONGEST else name
+        for column, value in zip(("Onset", "Apex", "Offset"), numbers, strict=True):
+            if counted is not None:
+                table.set(counted if column == "Onset" else "", key, column, value)
 
 
 def _casme2(made: Layout, table: Table, played: Sequence[Scene], all_frames: bool) -> None:
@@ -142,10 +167,7 @@ def _samm(made: Layout, table: Table, played: Sequence[Scene], all_frames: bool)
 
 
 def _casme3(made: Layout, table: Table, played: Sequence[Scene], all_frames: bool) -> None:
-    for key, numbers in CASME3_WRONG.items():
-        name = "impossible frame numbers" if key != "casme3/spNO.214/c_5" else "a clip of two minutes"
-        for column, value in zip(("Onset", "Apex", "Offset"), numbers, strict=True):
-            table.set(name if column == "Onset" else "", key, column, value)
+    misread(table, *MISREAD)
     fit = [scene for scene in played if scene.clip.key not in CASME3_WRONG]
     groups = {"others": [s for s in fit if s.label == "others"], "three classes": [s for s in fit if s.label != "others"]}
     for name, of in (("others", 157), ("three classes", 697)):
