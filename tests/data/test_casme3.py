@@ -175,7 +175,11 @@ def test_all_clips_that_cannot_be_used_are_told_at_once(copied: Path) -> None:
     lose(copied, "spNO.18_k_277", 277, 289)
     found = refusal(copied)
     assert "3 of 4 clips cannot be used" in found.what
-    for part in ("'joy'", "the folder of casme3-macro/spNO.18/l_132 is not there", "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing"):
+    for part in (
+        "'joy'",
+        "the folder of casme3-macro/spNO.18/l_132 is not there",
+        "the onset frame 277 of casme3-macro/spNO.18/k_277 is missing",
+    ):
         assert part in found.what
 
 

@@ -224,7 +224,6 @@ def test_an_apex_of_the_table_that_cannot_be_is_not_moved(tmp_path: Path, apex: 
     assert "correct its row" in caught.value.remedy
 
 
-
 def test_red_comes_first_and_grey_has_three_equal_channels(tmp_path: Path) -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     image[1, 2] = (30, 20, 10)  # OpenCV writes blue first

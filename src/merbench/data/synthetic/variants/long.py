@@ -68,7 +68,10 @@ def _smic(made: Layout, scenes: dict[str, Scene], all_frames: bool) -> None:
     later = {name for names in SECONDS.values() for name in names}
     rows: dict[str, list[Cells]] = {camera: [HEAD] for camera in (smic.HS, smic.VIS, smic.NIR)}
     hosts = [scene for name, scene in scenes.items() if name not in (*NOT_IN_IT, *later)]
-    garbage = {scene.clip.name for scene in some(hosts, GARBAGE, 157, lambda scene: scene.clip.key, "garbage")}
+    garbage = {
+        scene.clip.name
+        for scene in some([host for host in hosts if host.clip.name not in SECONDS], GARBAGE, 154, lambda scene: scene.clip.key, "garbage")
+    }
     for scene in hosts:
         more = [scenes[name] for name in SECONDS.get(scene.clip.name, ()) if name in scenes]
         made.oddities.update(["several clips in a video"] * bool(more))
