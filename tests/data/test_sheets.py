@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from merbench.data import sheets, workbooks
+from merbench.data import cells, copies, sheets, workbooks
+from merbench.data.copies import Cells
 from merbench.errors import UserError
 from tests.data.made_sheets import Cell, Rows, text, xls, xlsx
 
@@ -86,7 +86,7 @@ def test_what_is_read_is_what_was_meant(tmp_path: Path, form: str, data: st.Data
 
 
 def told(row: sheets.Row) -> tuple[object, ...]:
-    return row["Subject"], row["Filename"], sheets.frame(row["OnsetFrame"]), sheets.frame(row["ApexFrame"]), row["Estimated Emotion"]
+    return row["Subject"], row["Filename"], cells.frame(row["OnsetFrame"]), cells.frame(row["ApexFrame"]), row["Estimated Emotion"]
 
 
 def full_width(word: str) -> str:
@@ -134,10 +134,10 @@ def test_a_cell_that_is_no_number_is_named_with_its_row(tmp_path: Path, form: Ca
     path = written(tmp_path / "a", form([("notes",), ("Subject", "Apex"), ("1", 7), ("1", cell)]))
     row = sheets.read(path, ("Subject", "Apex"))[1]
     with pytest.raises(ValueError, match=r"'.+' is no frame number"):
-        sheets.frame(row["Apex"])
-    with pytest.raises(UserError, match="in column Apex is no frame number") as caught:
-        sheets.number(row, "Apex", path)
-    assert caught.value.where == f"{path}, row 4"
+        cells.frame(row["Apex"])
+    told = copies.entry("casme2", "sub01", "x", Cells("1", row["Apex"], "9", ""), None, f"{path}, row {row['row']}")
+    assert "is no frame number" in told.wrong
+    assert told.where == f"{path}, row 4"
 
 
 def test_a_formula_that_was_never_computed_is_no_empty_cell(tmp_path: Path) -> None:
@@ -145,16 +145,8 @@ def test_a_formula_that_was_never_computed_is_no_empty_cell(tmp_path: Path) -> N
     path = written(tmp_path / "a.xlsx", xlsx([("Subject", "Apex"), ("1", "=A1+10"), ("1", 7), ("1", None)]))
     rows = sheets.read(path, ("Subject", "Apex"))
     assert [row["Apex"] for row in rows] == ["=A1+10", "7", ""]
-    with pytest.raises(UserError, match=re.escape("'=A1+10' (a formula that was never computed) in column Apex")):
-        sheets.number(rows[0], "Apex", path)
-
-
-@pytest.mark.parametrize("cell", ["", "46.5", "-3", "apex", "/", "nan", "inf", "1e400"])
-def test_a_cell_that_is_no_frame_number(tmp_path: Path, cell: str) -> None:
-    with pytest.raises(UserError, match="is no frame number") as caught:
-        sheets.number({"ApexFrame": cell, "row": "12"}, "ApexFrame", tmp_path / "a.xlsx")
-    assert caught.value.where == f"{tmp_path / 'a.xlsx'}, row 12"
-    assert "column ApexFrame" in caught.value.what
+    told = copies.entry("casme2", "sub01", "x", Cells("1", rows[0]["Apex"], "9", ""), None, "")
+    assert told.wrong == "apex: '=A1+10' (a formula that was never computed) is no frame number"
 
 
 # sheets found in a folder
@@ -227,14 +219,3 @@ def test_folders_of_frames_are_not_walked(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(workbooks, "read", cells)
     assert sheets.candidates(tmp_path, COLUMNS, named="codes") == []
     assert len(read) == sheets.FILES
-
-
-# a clip's row
-
-
-def test_a_clip_with_two_rows_is_refused() -> None:
-    """The last one won, and moved the apex without a word."""
-    rows = [{"Filename": "a", "row": "2"}, {"Filename": "b", "row": "3"}, {"Filename": "a", "row": "9"}]
-    with pytest.raises(UserError, match="clip a has two rows, 2 and 9"):
-        sheets.keyed(rows, lambda row: row["Filename"], Path("sheet.xlsx"))
-    assert sheets.keyed(rows[:2], lambda row: row["Filename"], Path("sheet.xlsx")) == {"a": rows[0], "b": rows[1]}

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from merbench import guard
 from merbench.board import compare, rows
 from merbench.config import Data, load_request, resolve
-from merbench.data import frames, manifest, sheets, store
+from merbench.data import copies, frames, manifest, sheets, store
 from merbench.data.pieces import Piece, stored
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
@@ -125,17 +125,14 @@ CELLS = st.one_of(
 
 @fuzzed(row=st.integers(0, 3), column=st.integers(0, 5), cell=CELLS)
 def sheet(folder: Path, row: int, column: int, cell: object) -> None:
-    from merbench.sample import Clip
-
     table = [list(each) for each in (HEADER, *ROWS)]
     table[row][column] = cell
     path = folder / "a.xlsx"
     write_sheet(path, [tuple(each) for each in table])
 
     def read() -> None:
-        found = sheets.keyed(sheets.table(path, HEADER), lambda each: (each["Subject"], each["Filename"]), path)
-        for each in found.values():
-            sheets.annotated(Clip("casme2", "casme2/sub01", "x"), each, HEADER[2:], path)
+        for each in sheets.read(path, HEADER):
+            copies.entry("casme2", "sub01", "x", copies.Cells(*(each[name] for name in HEADER[2:])), None, "")  # raises nothing
 
     answered(read)
 

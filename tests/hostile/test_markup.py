@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merbench.data import sheets
+from merbench.data import cells, sheets
 from merbench.errors import UserError
 from tests.data.made_sheets import xlsx
 from tests.hostile.conftest import HEADER, ROWS
@@ -73,6 +73,6 @@ def test_a_cell_of_another_kind(tmp_path: Path, name: str) -> None:
     for row in answered(tmp_path / "a.xlsx", packed({SHEET: sheet})):
         assert " at 0x" not in row["ApexFrame"], "no address in memory"
         try:
-            assert sheets.frame(row["ApexFrame"]) in (None, 1)
+            assert cells.frame(row["ApexFrame"]) in (None, 1)
         except ValueError:
             assert row["ApexFrame"]

@@ -92,11 +92,16 @@ def prepare(
         ),
     ] = "middle",
     face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
+    lost: Annotated[
+        Literal["borrow", "refuse"],
+        typer.Option(help="Clips in which no face is found borrow the landmarks of their subject's other clips, or all are refused."),
+    ] = "borrow",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Find faces, align them, compute TV-L1 flow and keep it all. Interrupt it when you like: the same command goes on."""
     from merbench.config import Data
     from merbench.data import databases, load, macro, store
+    from merbench.data.prepare import borrowed
 
     if on == macro.PART:
         if scheme is not None:
@@ -109,11 +114,13 @@ def prepare(
         whole = databases.databases_of(on)
         scheme = scheme or load.scheme_for(source, whole)
         with watching() as watch:
-            folders = load.ready(Data(databases.join(whole), source, apex, face), scheme, watch=watch, workers=workers)
+            folders = load.ready(Data(databases.join(whole), source, apex, face), scheme, watch=watch, workers=workers, lost=lost)
     for folder in folders:
         prepared = store.load(folder)
         assumed = f", {prepared.assumed}" if prepared.assumed else ""
         typer.echo(f"{prepared.on}: {len(prepared.clips)} clips{assumed}: {folder}")
+        if without := borrowed(prepared):
+            typer.echo(f"  no face found, landmarks are those of the subject's other clips: {', '.join(without)}")
 
 
 def _counts(name: str, folder: Path) -> str:

@@ -119,7 +119,7 @@ def _show(report: Report) -> None:
         line(name, len(found), _few(found), ("red" if bad else "yellow") if found else "green")
 
     line("layout", "", f"{report.layout}{', cropped by its owners' if report.crop else ''}")
-    line("sheet", "", "; besides ".join(report.sheets) if report.sheets else "none, and none is needed")
+    line("sheet", "", _sheets(report.sheets) if report.sheets else "none, and none is needed")
     short = report.rows < report.expected
     line("clips", report.rows, f"of {report.expected} that the owners hand out", "yellow" if short else "")
     line("found", report.found, "with folder, onset, apex and offset", "green" if report.found == report.rows else "yellow")
@@ -134,7 +134,7 @@ def _show(report: Report) -> None:
     outside = sum(int(each.rsplit(": ", 1)[1]) for each in report.outside)
     line("frames outside the clip", outside, f"in {len(report.outside)} clips; they are not used" if outside else "")
     how = Counter(each.partition(": ")[2] for each in report.repaired)
-    line("apex repaired", len(report.repaired), ", ".join(f"{what} ({count} clips)" for what, count in how.items()))
+    line("apex repaired", len(report.repaired), ", ".join(f"{what} ({count} clip{'s' * (count != 1)})" for what, count in how.items()))
     clips("corrections", report.corrections)
     clips("folders without a row", report.strays)
     if report.unlike:
@@ -147,13 +147,21 @@ def _show(report: Report) -> None:
     console.print("all clips can be prepared" if report.well else "some clips cannot be prepared, or stand there twice", style="bold")
 
 
+def _sheets(found: tuple[str, ...]) -> str:
+    return f"{found[0]}; besides {', '.join(found[1:])}" if len(found) > 1 else found[0]
+
+
 def _few(found: tuple[str, ...]) -> str:
     return "; ".join(found[:TOLD]) + (f"; and {len(found) - TOLD} more (--json names them)" if len(found) > TOLD else "")
 
 
 def _about(database: Database) -> str:
+    from merbench.data import load
     from merbench.settings import variable
 
+    folder = load.place(load.FRAMES, database.name)
+    if folder is not None:
+        return f"{database.title}: not there\n  what: {database.about}\n  {folder} holds none of it; it comes with {database.place} from {database.ask}"
     return (
         f"{database.title}: not there\n  what: {database.about}\n  licence: {database.licence}\n  ask: {database.ask}\n"
         f"  then: merbench data set {database.place} PATH (or the variable {variable(database.place)})"

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from merbench.config import shipped
@@ -30,7 +31,7 @@ class Rules:
     Attributes:
         edition: of the sheet that the counts are of; empty where there is one only.
         column: where the class is read.
-        words: in the spelling of `sheets.word` (objective classes as they are), to class names; ``-`` for what is left out.
+        words: in the spelling of `cells.word` (objective classes as they are), to class names; ``-`` for what is left out.
         clips: pinned number by class, where one is known.
         subjects: pinned number, where one is known.
     """
@@ -104,6 +105,8 @@ def preferred(rules: Rules, copies: Sequence[Copy]) -> list[Copy]:
 
 def differences(rules: Rules, copy: Copy) -> list[str]:
     """Return in which counts a copy is not what is pinned: ``surprise: 28 clips, not 25``."""
+    if rules.column == "objective" and not any(entry.clip.objective for entry in copy.entries):
+        return [f"{copy.sheet.name if copy.sheet else 'the copy'} has no objective classes"]
     by_class = [(entry, rules.class_of(entry)) for entry in copy.entries]
     counts = Counter(name for _, name in by_class)
     wrong = [f"{name}: {counts[name]} clips, not {number}" for name, number in rules.clips.items() if counts[name] != number]
@@ -158,4 +161,4 @@ def listed(items: Sequence[str]) -> str:
 
 def _told(entry: Entry, rules: Rules) -> str:
     word = entry.clip.emotion if rules.column == "emotion" else entry.clip.objective
-    return f"{entry.clip.key} ('{(word or '')[:40]}', {entry.where})"
+    return f"{entry.clip.key} ('{(word or '')[:40]}', {Path(entry.where).name})"

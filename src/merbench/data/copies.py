@@ -241,13 +241,16 @@ def objective(cell: str) -> str:
 
 
 def unique(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return entries, each clip once; one with two rows that say different things cannot be used, and both rows are named."""
+    """Return entries, each clip once; one with two rows that say different things cannot be used, and both rows are named.
+
+    A row that repeats another word for word says nothing new: it is as if it stood there once.
+    """
     found: dict[str, Entry] = {}
     for each in entries:
         before = found.get(each.clip.key)
         if before is None:
             found[each.clip.key] = each
-        else:
+        elif (before.clip, before.wrong) != (each.clip, each.wrong):
             found[each.clip.key] = replace(before, wrong=f"it stands there twice: {before.where} and {each.where}")
     return tuple(found.values())
 

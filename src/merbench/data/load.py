@@ -10,10 +10,10 @@ import numpy as np
 
 from merbench import guard, settings
 from merbench.config import Data
-from merbench.data import apexes, copies, databases, schemes, store
+from merbench.data import apexes, copies, databases, manifest, schemes, store
 from merbench.data.copies import Copy
 from merbench.data.frames import Apex, Footage
-from merbench.data.prepare import Watch, prepare, silent
+from merbench.data.prepare import Lost, Watch, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.data.sources import published_flow
@@ -51,7 +51,14 @@ class Part:
     truths: tuple[Path, ...] = ()
 
 
-def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = silent, workers: int | None = None) -> tuple[Path, ...]:
+def ready(
+    data: Data,
+    scheme_name: str,
+    root: Path = store.ROOT,
+    watch: Watch = silent,
+    workers: int | None = None,
+    lost: Lost = "borrow",
+) -> tuple[Path, ...]:
     """Return the folders of the prepared sets behind a request, made where they are not there yet.
 
     Args:
@@ -59,6 +66,7 @@ def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = 
         root: of all prepared sets.
         watch: told about progress.
         workers: processes; None for one per core.
+        lost: what becomes of clips in which no face is found, as in `prepare`.
 
     Raises:
         UserError: unknown names, no data set up, or data that do not fit the scheme.
@@ -81,7 +89,7 @@ def ready(data: Data, scheme_name: str, root: Path = store.ROOT, watch: Watch = 
                 remedy=f"use --scheme megc3, or frames: --source {FRAMES}",
             )
         return (_published(schemes.scheme(scheme_name), parts, root),)
-    return tuple(_frames(data, scheme_name, database, root, watch, workers) for database in parts)
+    return tuple(_frames(data, scheme_name, database, root, watch, workers, lost) for database in parts)
 
 
 def part(data: Data, scheme_name: str, database: str, path: Path) -> Part:
@@ -157,10 +165,21 @@ def complete(source: str, scheme_name: str, root: Path = store.ROOT) -> str:
 def set_up(root: Path = store.ROOT) -> str | None:
     """Return the most telling source of which something is set up or prepared; None where nothing is."""
     for source in SOURCES:
-        there = data_path(source) if source == published_flow.NAME else any(place(source, database) for database in databases.known())
+        there = data_path(source) if source == published_flow.NAME else any(_here(source, database) for database in databases.known())
         if there or store.schemes_of(root, source):
             return source
     return None
+
+
+def _here(source: str, database: str) -> bool:
+    """Return whether a database's clips are there: a folder may hold another part of it alone, as macro-expressions to pre-train on."""
+    folder = place(source, database)
+    if folder is None or database in manifest.DATABASES or source == SYNTHETIC:
+        return folder is not None
+    try:
+        return bool(survey(database, folder))
+    except UserError:
+        return False
 
 
 def scheme_for(source: str, on: Sequence[str] = (), folder: Path | None = None, root: Path = store.ROOT) -> str:
@@ -178,6 +197,9 @@ def scheme_for(source: str, on: Sequence[str] = (), folder: Path | None = None, 
     whole = [name for name in schemes.names() if not schemes.is_mini(name) and set(on) <= set(schemes.databases(name))]
     if not whole:
         raise UserError(f"no scheme is of {' and '.join(on)} together", where=f"--on {'+'.join(on)}", remedy="run them apart, with a comma")
+    if not on and source != published_flow.NAME:  # of what is there: whoever has one database alone is not asked for three others
+        there = [database for database in databases.known() if place(source, database)]
+        whole.sort(key=lambda name: bool(there) and not set(there) & set(schemes.databases(name)))
     mini = f"{whole[0]}{schemes.MINI_ENDING}"
     if source == SYNTHETIC and (sizes := {rendered_size(database, folder) for database in on or databases.known()} - {None}):
         return mini if "mini" in sizes else whole[0]
@@ -274,7 +296,7 @@ def _published(scheme: Scheme, parts: tuple[str, ...], root: Path) -> Path:
     return store.save(Prepared(on, published_flow.NAME, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
 
 
-def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watch, workers: int | None) -> Path:
+def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watch, workers: int | None, lost: Lost) -> Path:
     path = place(data.source, database)
     if path is None:
         stored = store.find(root, data.source, scheme_name, database)
@@ -282,7 +304,17 @@ def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watc
             return stored[0]
         raise _nothing_set_up(data.source, database, stored)
     found = part(data, scheme_name, database, path)
-    return prepare(data.source, found.scheme, found.footage, truths=found.truths, root=root, watch=watch, workers=workers, face=data.face)
+    return prepare(
+        data.source,
+        found.scheme,
+        found.footage,
+        truths=found.truths,
+        root=root,
+        watch=watch,
+        workers=workers,
+        face=data.face,
+        lost=lost,
+    )
 
 
 def _truth(root: Path, clip: Clip) -> Path:

@@ -129,7 +129,7 @@ def _refuse(keys: Sequence[str], where: Path) -> None:
         raise UserError(
             f"no face is found in {len(keys)} clips: {', '.join(keys)}",
             where=where,
-            remedy="look at their frames, leave the clips out, or let them borrow the landmarks of their subject's other clips",
+            remedy="look at their frames (merbench doctor --sheet), or let them borrow the landmarks of their subject's other clips: --lost borrow",
         )
 
 

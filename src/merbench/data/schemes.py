@@ -248,7 +248,10 @@ def differences(name: str, database: str, copies: Sequence[Copy]) -> list[str]:
         absent = min(([clip.key for clip in clips if clip.key not in copy.by_key] for copy in copies), key=len)
         return [f"{len(absent)} of {len(clips)} clips are not there: {listed(absent)}"] if absent else []
     rules = derived()[name][database]
-    return min((read_off.differences(rules, copy) for copy in read_off.preferred(rules, copies)), key=lambda wrong: bool(wrong))
+    copy = min(read_off.preferred(rules, copies), key=lambda each: bool(read_off.differences(rules, each)))
+    wrong = read_off.differences(rules, copy)
+    which = read_off.differing(rules, copy) if wrong else []
+    return [*wrong, *([f"which differ: {listed(which)}"] if which else [])]
 
 
 def _other_counts(name: str, database: str, rules: Rules, copy: Copy) -> UserError:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from merbench import guard
 from merbench.data import workbooks
-from merbench.data.cells import LONGEST, quoted
-from merbench.data.cells import frame as frame
-from merbench.data.cells import units as units
-from merbench.data.cells import word as word
+from merbench.data.cells import LONGEST, word
 from merbench.errors import UserError
-from merbench.sample import Clip
-
-Key = TypeVar("Key", str, tuple[str, str])
 
 HEADER_WITHIN = 200
 """Rows of a sheet in which its header is looked for; SAMM's is the 14th."""
@@ -124,98 +116,6 @@ def candidates(
     if faults and not found:
         raise faults[0]
     return found
-
-
-def only(root: Path, pattern: str) -> Path:
-    """Return the one workbook of this name in a database's folder or one folder below.
-
-    Raises:
-        UserError: there is none, or more than one.
-    """
-    found = sorted(path for depth in ("", "*/") for path in root.glob(depth + pattern) if not path.name.startswith(("~", ".")))
-    if len(found) == 1:
-        try:
-            return guard.within(root, found[0])
-        except ValueError as error:
-            raise UserError(
-                f"the annotation sheet is not in the database's folder: {error}", where=found[0], remedy="put the sheet itself there"
-            ) from error
-    if not found:
-        raise UserError(f"the annotation sheet {pattern} is missing", where=root, remedy="put the owner's sheet into the database's folder")
-    raise UserError(
-        f"there are {len(found)} annotation sheets: {', '.join(path.name for path in found)}", where=root, remedy="leave only one in place"
-    )
-
-
-def keyed(rows: Iterable[Row], key_of: Callable[[Row], Key], path: Path) -> dict[Key, Row]:
-    """Return the rows by their clip.
-
-    Raises:
-        UserError: a clip has two rows; both are named.
-    """
-    found: dict[Key, Row] = {}
-    for row in rows:
-        key = key_of(row)
-        if key in found:
-            name = key if isinstance(key, str) else " ".join(key)
-            raise UserError(
-                f"clip {name} has two rows, {found[key]['row']} and {row['row']}", where=path, remedy="leave the one that its owners mean"
-            )
-        found[key] = row
-    return found
-
-
-def row_of(rows: Mapping[Key, Row], key: Key, path: Path) -> Row:
-    """Return the row of a clip.
-
-    Raises:
-        UserError: there is none.
-    """
-    if key not in rows:
-        name = key if isinstance(key, str) else " ".join(key)
-        raise UserError(f"clip {name} has no row", where=path, remedy="use the owner's own sheet: every clip of the scheme stands in it")
-    return rows[key]
-
-
-def annotated(clip: Clip, row: Row, columns: Sequence[str], path: Path) -> Clip:
-    """Return the clip with what the sheet says of it.
-
-    Args:
-        clip: from the clip list.
-        row: of the sheet.
-        columns: names of onset, apex, offset and emotion.
-        path: of the sheet.
-
-    Raises:
-        UserError: a cell is no frame number, or the numbers are not in order.
-    """
-    onset, apex, offset = (number(row, column, path) for column in columns[:3])
-    if not onset < apex <= offset:
-        raise UserError(
-            f"onset {onset}, apex {apex} and offset {offset} of {clip.key} are not in order",
-            where=f"{path}, row {row['row']}",
-            remedy="correct the cells after the database's own notes",
-        )
-    return replace(clip, onset=onset, apex=apex, offset=offset, emotion=row[columns[3]])
-
-
-def number(row: Row, column: str, path: Path) -> int:
-    """Return a cell as a frame number.
-
-    Raises:
-        UserError: it is none; the row is named.
-    """
-    try:
-        found = frame(row[column])
-    except ValueError:
-        found = None
-    if found is not None:
-        return found
-    raise UserError(
-        f"{quoted(row[column])} in column {column} is no frame number",
-        where=f"{path}, row {row['row']}",
-        remedy="correct the cell after the database's own notes",
-    )
 
 
 def _header(

@@ -80,7 +80,7 @@ def _edition(entries: tuple[Entry, ...]) -> str:
 def _objective_classes(root: Path) -> dict[tuple[str, str], str]:
     """Return the classes of the owners' separate sheet (``CASME2-ObjectiveClasses.xlsx``) where it is there; it goes before a column."""
     found = {}
-    for _, rows in sheets.candidates(root, ("Subject", "Filename", OBJECTIVE), ("OnsetFrame",), ALIASES, named=""):
+    for _, rows in sheets.candidates(root, ("Subject", "Filename", OBJECTIVE), ("OnsetFrame",), ALIASES, named="*objective*"):
         for row in rows if not any(row["OnsetFrame"] for row in rows) else ():
             name = name_of(row)
             if name is not None:

@@ -67,10 +67,12 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
     for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, usual="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"):
         entries = copies.unique(_entry(NAME, row, sheet, where) for row in rows if not _is_macro(row))
         if entries:
-            names = {f"{entry.clip.subject.split('/')[1]}_{entry.clip.name}".casefold() for entry in entries}
+            used = {entry.folder for entry in entries}  # one of a corrected onset keeps the name that it had
             macro = {_folder_name(row) for row in rows if _is_macro(row)}
             mixed |= {sheet} if macro else set()
-            strays = tuple(path for name, path in where.clips.items() if name not in names | macro and "mae" not in str(path).casefold())
+            strays = tuple(
+                path for name, path in where.clips.items() if path not in used and name not in macro and "mae" not in str(path).casefold()
+            )
             found.append(Copy(NAME, root, where.path, False, sheet, f"{len(entries)} rows", entries, strays))
     if not found:
         raise UserError("no annotation sheet has micro-expressions", where=root, remedy="is this the owners' sheet of part A?")

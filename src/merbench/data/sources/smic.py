@@ -69,7 +69,7 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
     surveyed = []
     for sheet, rows in copies.described(root, FRAMES, usual="SMIC-HS-E_annotation.xlsx"):
         entries = copies.unique(_entry(row, sheet, there) for row in rows if CLIP.fullmatch(row["Filename"]))
-        if not entries or not any(entry.folder for entry in entries):
+        if _camera_in(sheet.stem) in ("VIS", "NIR") or not any(entry.folder for entry in entries):
             continue  # the sheet of another camera
         strays = tuple(path for name, path in there.items() if name not in {entry.clip.name for entry in entries})
         surveyed.append(Copy("smic-e", root, tree.path, tree.crop, sheet, "", entries, strays))
@@ -117,16 +117,21 @@ def _directly(subject: Path) -> Iterator[Path]:
 def _camera(tree: Path, root: Path) -> str:
     """Return whose frames lie in a tree: the nearest folder named after a camera says so, else how many people there are."""
     for folder in (tree, *tree.parents):
-        words = re.split(r"[^A-Z]+", folder.name.upper())
-        named = [camera for camera in CAMERAS if camera in words]
-        if len(named) == 1:
-            return named[0]
+        if named := _camera_in(folder.name):
+            return named
         if folder == root:
             break
     people = sum(bool(SUBJECT.fullmatch(path.name)) for path in tree.iterdir())
     if people > MOST_OF_OTHERS:
         return "HS"
     raise UserError("it cannot be told which of SMIC's cameras filmed this", where=tree, remedy="call its folder HS, VIS or NIR")
+
+
+def _camera_in(name: str) -> str:
+    """Return the camera that a name names; nothing where it is none, or several."""
+    words = re.split(r"[^A-Z]+", name.upper())
+    named = [camera for camera in CAMERAS if camera in words]
+    return named[0] if len(named) == 1 else ""
 
 
 _LICENCE = "research only, signed by a supervisor; no commercial use, no sharing with third parties, narrow limits on images in papers"
