@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Cli
 
-HEAVY = ("torch", "pytorch_lightning", "pandas", "matplotlib", "sklearn", "cv2", "wandb", "ray", "dlib")
+HEAVY = ("torch", "pytorch_lightning", "pandas", "matplotlib", "sklearn", "cv2", "wandb", "ray", "dlib", "openpyxl", "xlrd")
 PROBE = """
 import sys
 sys.argv = ["merbench", *{words!r}]

@@ -261,10 +261,17 @@ def test_every_clip_that_cannot_be_used_is_named_in_one_message(rendered: Render
 
 
 def test_two_rows_of_one_clip_are_both_named(rendered: Rendered, casme2: Path) -> None:
-    rewritten(casme2 / SHEETS["casme2"], lambda rows: rows.append(list(rows[row_number(rows, "EP02_31")])))
+    def again(rows: list[list[Cell]], more: int) -> None:
+        row = list(rows[row_number(rows, "EP02_31")])
+        row[5] = int(str(row[5])) + more
+        rows.append(row)
+
+    rewritten(casme2 / SHEETS["casme2"], lambda rows: again(rows, 0))
+    assert len(load.read("casme2", casme2, rendered.clips("casme2"))) == 4, "word for word the same: nothing new"
+    rewritten(casme2 / SHEETS["casme2"], lambda rows: again(rows, -1))
     error = refusal(rendered, casme2)
     assert "casme2/sub06/EP02_31 cannot be used: it stands there twice" in error.what
-    assert all(f"{SHEETS['casme2']}, row {row}" in error.what for row in (4, 6)), error.what
+    assert all(f"{SHEETS['casme2']}, row {row}" in error.what for row in (4, 7)), error.what
     others = [clip for clip in rendered.clips("casme2") if clip.name != "EP02_31"]
     assert len(load.read("casme2", casme2, others)) == 3
 

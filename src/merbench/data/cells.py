@@ -6,10 +6,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from merbench.data.workbooks import UNSEEN
-
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: ord(" "), 0x3001: ord(",")}
 """Full-width signs as Chinese keyboards write them. NFKC would take an exponent for a digit too."""
+
+UNSEEN = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
+"""Characters without width that copying leaves in a cell."""
 
 LONGEST = 100
 """Characters of a cell in which a number is looked for; a longer one is none."""

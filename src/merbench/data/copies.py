@@ -250,9 +250,32 @@ def unique(entries: Iterable[Entry]) -> tuple[Entry, ...]:
         before = found.get(each.clip.key)
         if before is None:
             found[each.clip.key] = each
-        elif (before.clip, before.wrong) != (each.clip, each.wrong):
+        elif (before.clip, before.folder, before.wrong) != (each.clip, each.folder, each.wrong):
             found[each.clip.key] = replace(before, wrong=f"it stands there twice: {before.where} and {each.where}")
     return tuple(found.values())
+
+
+def agreed(surveyed: Sequence[Copy]) -> tuple[Copy, ...]:
+    """Return copies by sheets of which no two of one edition say different things of a clip: which of them counts, their owner must say.
+
+    Raises:
+        UserError: two do; names them and the clips.
+    """
+    for index, one in enumerate(surveyed):
+        for other in (each for each in surveyed[index + 1 :] if each.edition == one.edition):
+            unlike = [entry.clip.key for entry in one.entries if (twin := other.by_key.get(entry.clip.key)) and _said(twin) != _said(entry)]
+            if unlike:
+                raise UserError(
+                    f"two annotation sheets say different things of {len(unlike)} clip{'s' * (len(unlike) > 1)}: {', '.join(unlike[: frames.TOLD])}",
+                    where=f"{one.sheet} and {other.sheet}",
+                    remedy="leave the one that the owners handed out, and take the other out of the folder",
+                )
+    return tuple(surveyed)
+
+
+def _said(entry: Entry) -> tuple[object, ...]:
+    clip = entry.clip
+    return clip.onset, clip.apex, clip.offset, cells.word(clip.emotion or ""), clip.objective, entry.wrong
 
 
 @functools.cache

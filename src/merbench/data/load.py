@@ -177,7 +177,7 @@ def _here(source: str, database: str) -> bool:
     if folder is None or database in manifest.DATABASES or source == SYNTHETIC:
         return folder is not None
     try:
-        return bool(survey(database, folder))
+        return any(entry.folder is not None for entry in survey(database, folder)[0].entries)
     except UserError:
         return False
 

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from merbench import guard
-from merbench.data import workbooks
 from merbench.data.cells import LONGEST, word
 from merbench.errors import UserError
+
+if TYPE_CHECKING:
+    from merbench.data import workbooks
 
 HEADER_WITHIN = 200
 """Rows of a sheet in which its header is looked for; SAMM's is the 14th."""
@@ -43,6 +46,8 @@ def read(
     Raises:
         UserError: it is no workbook, has no such header, or lacks a column.
     """
+    from merbench.data import workbooks  # here, so that the board opens without openpyxl
+
     found = _header(workbooks.read(path), columns, optional, aliases)
     if found is None:
         raise UserError("an annotation sheet has no header row: no cell says 'Subject'", where=path, remedy="is this the owner's sheet?")

@@ -136,7 +136,12 @@ def _folders(root: Path, folder: Path) -> list[Path]:
 def _first_frame(folder: Path) -> Path | None:
     try:
         for path in itertools.islice(folder.iterdir(), 50):
-            if path.suffix.lower() in frames.ENDINGS and frames.NUMBER.search(path.stem) and not path.name.startswith("."):
+            if (
+                path.suffix.lower() in frames.ENDINGS
+                and frames.NUMBER.search(path.stem)
+                and not path.name.startswith(".")
+                and path.is_file()
+            ):
                 return path
     except OSError:
         pass

@@ -21,6 +21,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 
 from merbench import guard
 from merbench.data import compound, oldbooks
+from merbench.data.cells import UNSEEN
 from merbench.errors import UserError
 
 DAMAGED = (
@@ -40,8 +41,6 @@ LONGEST = 32_767
 """Characters of a cell, as in Excel."""
 
 SEPARATORS = ",;\t"
-UNSEEN = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
-"""Characters without width that copying leaves in a cell."""
 CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
 PAGE = re.compile(r"<(!doctype html|html|head|body|table|\?xml)\b", re.IGNORECASE)
 POINTER = "version https://git-lfs"

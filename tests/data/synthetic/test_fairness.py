@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from merbench import processes, scores
 from merbench.batch import Batch
-from merbench.data import faces, flow, pieces
+from merbench.data import faces, flow, pieces, schemes
 from merbench.data.synthetic import layouts
 from merbench.data.synthetic.muscles import class_of
 from merbench.data.synthetic.render import render, truth
@@ -83,9 +83,8 @@ def _judge(scene: Scene, with_flow: bool) -> Judged:
 
 
 def all_clips(function: Callable[[tuple[Scene, ...]], list[Judged]]) -> list[Judged]:
-    script = sorted(
-        (scene for scene in scenes("full", 0) if scene.part in ("smic", "casme2", "samm")), key=lambda scene: scene.clip.subject
-    )
+    listed = schemes.scheme("megc3").labels
+    script = sorted((scene for scene in scenes("full", 0) if scene.clip.key in listed), key=lambda scene: scene.clip.subject)
     people = [tuple(clips) for _, clips in itertools.groupby(script, key=lambda scene: scene.clip.subject)]
     found = dict(processes.each(function, people))
     return [clip for index in sorted(found) for clip in found[index]]

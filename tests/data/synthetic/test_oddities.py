@@ -279,10 +279,11 @@ SEEN: dict[str, Callable[[Path], bool]] = {
 
 
 def test_every_oddity_is_told_and_looked_for() -> None:
-    found = Counter(name for variant in VARIANTS for name in layout(variant).oddities)
+    odd = {variant: layout(variant).oddities for variant in VARIANTS}
+    found = Counter(name for oddities in odd.values() for name in oddities)
     assert set(found) == set(ODDITIES) == set(SEEN)
     for name, (where, what) in ODDITIES.items():
-        holders = {variant for variant in VARIANTS if layout(variant).oddities[name]}
+        holders = {variant for variant in VARIANTS if odd[variant][name]}
         assert holders == {variant.strip() for variant in where.partition(":")[0].split(",")}, name
         assert what
 

@@ -45,7 +45,7 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
         strays = tuple(path for path in _clip_folders(tree.path) if (_subject(path.parent.name), path.name) not in kept)
         found.append(Copy(NAME, root, tree.path, tree.crop, sheet, _edition(entries), entries, strays))
     order = ["2014", "2019", "updated"]
-    return tuple(sorted(found, key=lambda copy: (order.index(copy.edition), str(copy.sheet))))
+    return copies.agreed(sorted(found, key=lambda copy: (order.index(copy.edition), str(copy.sheet))))
 
 
 def name_of(row: sheets.Row) -> tuple[str, str] | None:

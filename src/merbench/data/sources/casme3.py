@@ -76,6 +76,7 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
             found.append(Copy(NAME, root, where.path, False, sheet, f"{len(entries)} rows", entries, strays))
     if not found:
         raise UserError("no annotation sheet has micro-expressions", where=root, remedy="is this the owners' sheet of part A?")
+    copies.agreed([copy for copy in found if copy.sheet not in mixed])
     return tuple(sorted(found, key=lambda copy: (len(copy.entries) != USUAL, len(copy.entries), copy.sheet in mixed, str(copy.sheet))))
 
 

@@ -37,7 +37,7 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
         names = {entry.clip.name for entry in entries}
         strays = tuple(path for name, path in there.items() if name not in names)
         found.append(Copy(NAME, root, tree.path, tree.crop, sheet, "", entries, strays))
-    return tuple(sorted(found, key=lambda copy: str(copy.sheet)))
+    return copies.agreed(sorted(found, key=lambda copy: str(copy.sheet)))
 
 
 def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
