@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -24,9 +24,6 @@ def perf() -> None:
 def prepare(
     clips: Annotated[int, typer.Option(min=1, help="So many, of three databases; with few of them the start of processes weighs.")] = 96,
     repetitions: Annotated[int, typer.Option(min=1, max=100, help="Of the whole; one more of the bare.")] = 3,
-    source: Annotated[
-        Literal["synthetic"], typer.Option(help="Where the frames come from: those set up, or rendered for this.")
-    ] = "synthetic",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every number.")] = False,
 ) -> None:
@@ -36,12 +33,12 @@ def prepare(
     with tempfile.TemporaryDirectory(prefix="merbench-rendered-") as folder, watching({"repetitions": "repetitions"}) as watch:
         found = engine.preparation(engine.rendered(clips, workers, Path(folder)), workers, repetitions, watch)
     if as_json:
-        typer.echo(json.dumps({**dataclasses.asdict(found), "source": source, "ratios": found.ratios, "ratio": found.ratio}))
+        typer.echo(json.dumps({**dataclasses.asdict(found), "ratios": found.ratios, "ratio": found.ratio}))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{found.pairs} pairs of onset and apex ({source}), {found.cores} processes, {repetitions} repetitions")
+    table = Table(title=f"{found.pairs} pairs of onset and apex (rendered), {found.cores} processes, {repetitions} repetitions")
     for name in ("", "pairs/s", "lowest", "highest"):
         table.add_column(name, justify="right" if name else "left")
     for name, values, digits in ((engine.BARE, found.bare, 2), (engine.WHOLE, found.whole, 2), ("ratio", found.ratios, 3)):
