@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from merbench.data import databases, load, schemes
+from merbench.data import copies, databases, load, schemes
 from merbench.data.copies import Copy
+from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 
 Phantoms = Callable[[str], Path]
@@ -144,3 +146,17 @@ def test_what_is_no_scheme_or_not_of_a_database() -> None:
         schemes.of("samm-5", "casme2", ())
     assert schemes.databases("objective-5") == ("casme2", "samm")
     assert schemes.databases("casme3-7") == ("casme3",)
+
+
+def test_two_editions_of_a_sheet_give_two_fingerprints(phantoms: Phantoms) -> None:
+    """The same 145 clips with the same classes: what else a sheet says of them tells the editions apart, its order does not."""
+    first, second = survey(phantoms, "main", "casme2")
+    entries = tuple(sorted(first.entries, key=lambda entry: entry.clip.key, reverse=True))
+
+    def fingerprint(copy: Copy) -> str:
+        made, _ = schemes.of("megc3", "casme2", [copy])
+        clips = tuple(each.clip for each in copies.footage(copy, made.clips))
+        labels = np.array([made.labels[clip.key] for clip in clips])
+        return Prepared("casme2", "frames", "megc3", clips, made.classes, labels, {}, "pixels").annotations
+
+    assert fingerprint(first) == fingerprint(replace(first, entries=entries)) != fingerprint(second)
