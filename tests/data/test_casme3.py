@@ -204,7 +204,7 @@ def test_a_copy_without_what_is_needed(copied: Path, tmp_path: Path) -> None:
     shutil.rmtree(copied / "Part_A_MaE_clip")
     micro = copied / "Part_A_ME_clip/frame/spNO.11_a_1"
     micro.mkdir(parents=True)
-    assert "no folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3 in it" in refusal(copied).what
+    assert "no folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3 part A in it" in refusal(copied).what
     (micro / "1.jpg").touch()
     found = refusal(copied)
     assert "4 of 4 clips cannot be used" in found.what, "micro-expressions are not taken for them"

@@ -17,7 +17,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=40)
     [
         *[("123", 123), ("123.0", 123), (" 123 ", 123), ("\xa0123", 123), ("\uff11\uff12\uff13", 123), ("\uff11\uff0e\uff10", 1)],
         *[("0", 0), ("007", 7), ("\ufeff7", 7), ("7.", 7)],
-        *[(cell, None) for cell in ("", " ", "/", "-", "--", "\u2013", "\u2014", "n/a", "N/A", "?", "\uff0f", "\uff0d", "\uff1f")],
+        *[(cell, None) for cell in ("", " ", "/", "-", "--", "\u2013", "\u2014", "n/a", "N/A", "nan", "?", "\uff0f", "\uff0d", "\uff1f")],
     ],
 )
 def test_a_frame_number(cell: str, number: int | None) -> None:
@@ -38,7 +38,6 @@ def test_a_frame_number(cell: str, number: int | None) -> None:
         "\xbd",
         "1_0",
         "0x10",
-        "nan",
         "True",
         "#N/A",
         "12?",

@@ -120,7 +120,11 @@ def test_footage_takes_the_nearest_where_a_frame_of_the_sequence_is_missing(tmp_
 def test_without_an_apex_the_middle_stands_for_it_and_a_flag_says_so(tmp_path: Path) -> None:
     found = frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=45), clip_of(tmp_path, 10, 26, 29, 45))
     assert found.clip.apex == 26, "27 is not there"
-    assert found.clip.flags == ("apex: middle frame", "sequence: nearest frames for missing ones")
+    assert found.clip.flags == (
+        "middle: nearest frame for a missing one",
+        "apex: middle frame",
+        "sequence: nearest frames for missing ones",
+    )
     assert found.apex.name == "img26.jpg"
 
 
@@ -129,6 +133,21 @@ def test_a_clip_in_which_nothing_can_move_is_refused(tmp_path: Path, there: tupl
     """One frame as onset and apex gave flow of nothing but zeros, and nobody was told."""
     with pytest.raises(UserError, match="no frame between onset and offset"):
         frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=offset), clip_of(tmp_path, *there))
+
+
+def test_a_middle_that_nothing_is_near_is_refused(tmp_path: Path) -> None:
+    """The last frame stood for the apex, and the row said middle."""
+    with pytest.raises(UserError, match="the middle frame 27 of smic/s01/x is missing: between onset and offset there are 1 frames"):
+        frames.footage(Clip("smic", "smic/s01", "x", onset=10, offset=45), clip_of(tmp_path, 10, 45))
+
+
+def test_a_stray_picture_is_no_frame(tmp_path: Path) -> None:
+    """A thumbnail with a number was the first frame of the clip."""
+    folder = clip_of(tmp_path, 10, 11, 12, 13)
+    (folder / "thumb1.jpg").write_bytes((folder / "img10.jpg").read_bytes())
+    assert list(frames.numbered(folder)) == [10, 11, 12, 13]
+    (folder / "IMG014.JPG").write_bytes((folder / "img10.jpg").read_bytes())
+    assert list(frames.numbered(folder)) == [10, 11, 12, 13, 14]
 
 
 def test_of_two_frames_the_second_stands_for_the_apex(tmp_path: Path) -> None:

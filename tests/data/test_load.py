@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from merbench.config import Data
-from merbench.data import load, schemes, store
+from merbench.data import load, prepare, schemes, store
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -46,6 +46,15 @@ def set_in_store(source: str, on: str, scheme: str, clips: int = 2) -> Path:
     made = tuple(Clip(on.split("+")[0], f"{on}/1", str(index)) for index in range(clips))
     arrays = {"flow": np.full((clips, 2, 4, 4), len(scheme), np.float16)}
     return store.save(Prepared(on, source, scheme, made, ("a", "b"), np.arange(clips) % 2, arrays, "pixels"), Path("prepared"))
+
+
+def prepared_elsewhere(scheme: str, how: str, value: int = 1, clips: int | None = None) -> Path:
+    """Put SMIC's listed clips into the store, as a machine with frames would have."""
+    listed = schemes.scheme(scheme)
+    kept = listed.select(("smic",))[:clips]
+    labels = np.array([listed.labels[clip.key] for clip in kept])
+    arrays = {"flow": np.full((len(kept), 2, 4, 4), value, np.float16)}
+    return store.save(Prepared("smic", "frames", scheme, kept, listed.classes, labels, arrays, "pixels"), Path("prepared"), how)
 
 
 def mark(folder: Path, size: str = "mini", finished: bool = True) -> Path:
@@ -179,15 +188,28 @@ def test_one_scheme_is_not_another_whose_name_begins_alike(bare: Path) -> None:
 
 
 def test_a_machine_without_frames_trains_from_the_store(bare: Path, asked: list[dict[str, object]]) -> None:
-    mini, whole = (set_in_store("frames", "smic", name) for name in ("megc3-mini", "megc3"))
+    mini, whole = (prepared_elsewhere(name, prepare.how(())) for name in ("megc3-mini", "megc3"))
     assert load.ready(Data("smic", source="frames"), "megc3") == (whole,)
     assert load.ready(Data("smic", source="frames"), "megc3-mini") == (mini,)
     with pytest.raises(UserError, match="casme2 has no folder yet") as caught:
         load.ready(Data("smic+casme2", source="frames"), "megc3")
     assert variable("casme2") in caught.value.where
-    set_in_store("frames", "smic", "megc3", clips=3)
+    prepared_elsewhere("megc3", prepare.how(()), value=2)
     with pytest.raises(UserError, match="2 prepared sets of smic from frames, and no copy to choose by"):
         load.ready(Data("smic", source="frames"), "megc3")
+    assert asked == []
+
+
+def test_a_set_of_the_store_that_was_made_otherwise_is_not_taken(bare: Path, asked: list[dict[str, object]]) -> None:
+    """A set with apices in the middle became a row that said motion."""
+    middle, motion = (prepared_elsewhere("megc3", prepare.how(each), value) for value, each in enumerate(((), ("apex=flow",))))
+    assert load.ready(Data("smic", source="frames"), "megc3") == (middle,)
+    assert load.ready(Data("smic", source="frames", apex="flow"), "megc3") == (motion,)
+    with pytest.raises(UserError, match=r"prepared with other settings .*asked for \(version=1 face=owner\)"):
+        load.ready(Data("smic", source="frames", face="owner"), "megc3")
+    prepared_elsewhere("megc3", prepare.how(("face=owner",)), clips=100)
+    with pytest.raises(UserError, match="the prepared smic has other clips or classes than megc3"):
+        load.ready(Data("smic", source="frames", face="owner"), "megc3")
     assert asked == []
 
 

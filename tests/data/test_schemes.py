@@ -102,8 +102,13 @@ def test_other_counts_are_told_with_the_clips_that_differ(phantoms: Phantoms) ->
 
 
 def test_the_clips_of_a_listed_scheme_that_a_copy_lacks_are_named(phantoms: Phantoms) -> None:
-    [lacks] = schemes.differences("megc3", "smic", survey(phantoms, "long", "smic"))
-    assert lacks.startswith("7 of 164 clips are not there: smic/s01/s01_ne_02, smic/s02/s02_sur_05")
+    copy = survey(phantoms, "main", "smic")[0]
+    less = replace(copy, entries=copy.entries[2:])
+    gone = ", ".join(entry.clip.key for entry in copy.entries[:2])
+    assert schemes.differences("megc3", "smic", [less]) == [f"2 of 164 clips are not there: {gone}"]
+    assert schemes.differences("megc3", "smic", [copy], {copy.entries[0].clip.key}) == [
+        f"1 of 164 clips cannot be prepared: {copy.entries[0].clip.key}"
+    ]
 
 
 def test_a_word_that_no_table_knows_is_named(phantoms: Phantoms) -> None:

@@ -146,7 +146,7 @@ def workbook(folder: Path) -> bytes:
 @fuzzed(edits=EDITS)
 def workbook_bytes(folder: Path, workbook: bytes, edits: list[tuple[int, int, bytes]]) -> None:
     (folder / "a.xlsx").write_bytes(edited(workbook, edits))
-    answered(lambda: sheets.table(folder / "a.xlsx", HEADER))
+    answered(lambda: sheets.read(folder / "a.xlsx", HEADER))
 
 
 @fuzzed(whole=st.sampled_from([PNG, JPEG, BMP]), edits=EDITS)

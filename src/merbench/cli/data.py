@@ -34,6 +34,8 @@ def set_(
     named = expand(path).absolute()
     if name == APEXES:
         apexes.table(named)
+    elif named.is_file():
+        raise UserError("that is a file", where=named, remedy=f"name the folder in which it lies: {named.parent}")
     elif not named.is_dir():  # before links are followed: one in a circle cannot be
         raise UserError("there is no such folder", where=named, remedy="name the folder that holds the data")
     folder = named.resolve()
@@ -147,12 +149,24 @@ def _counts(name: str, folder: Path) -> str:
     inside, faults = [], []
     for each in (each for each in databases.known().values() if each.place == name):
         try:
-            copy = load.survey(each.name, folder)[0]
+            copy = load.recorded(each.name, folder)[0]
             usable = sum(entry.folder is not None and not entry.wrong for entry in copy.entries)
+            if not usable and name != "casme3":
+                raise UserError(
+                    f"no clip of {each.title} can be used: its sheet has {len(copy.entries)} rows, {copy.tree.name} none of their folders",
+                    where=copy.sheet or copy.tree,
+                    remedy="does this sheet belong to these frames? Name the folder as the owners delivered it (docs/data.md)",
+                )
             inside.append(f"{each.title}: {usable} of {each.clips} clips" + (f", sheet {copy.sheet.name}" if copy.sheet else ""))
         except UserError as error:
             faults.append(error)
-    beside = f"{len(macro.real(folder))} macro-expression clips to pre-train on" if name == "casme3" and _has_macro(folder) else ""
+    beside = ""
+    if name == "casme3" and _has_macro(folder):
+        try:
+            beside = f"{len(macro.real(folder))} macro-expression clips to pre-train on"
+        except UserError as error:  # its sheet names them, whoever was sent the micro-expressions alone
+            faults.insert(0, error)
+            beside = "no macro-expression clips to pre-train on" if inside else ""
     if not inside and not beside:
         raise faults[0]
     return "; ".join([*inside, *([beside] if beside else [])])
@@ -184,4 +198,4 @@ def _next(name: str, folder: Path) -> str:
         if not found:
             continue
         return f"merbench doctor {each}, then merbench prepare {each}"
-    return "merbench prepare macro"
+    return "merbench prepare macro" if name == "casme3" else f"merbench doctor {name}"

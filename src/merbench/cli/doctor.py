@@ -38,6 +38,9 @@ def doctor(
     face: Annotated[
         Literal["aligned", "owner"], typer.Option(help="As it would be prepared: aligned, or as the owners cropped it.")
     ] = "aligned",
+    apex: Annotated[
+        Literal["middle", "flow", "table"], typer.Option(help="What stands for an apex that the sheet lacks, as of bench.")
+    ] = "middle",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Look at a copy of a database clip by clip: exit code 1 where clips are missing or cannot be used."""
@@ -55,8 +58,15 @@ def doctor(
     wanted = [databases.known()[name] for name in ([database] if database else databases.known())]
     reports: list[Report] = []
     absent: list[Database] = []
+    broken: list[UserError] = []
     for each in wanted:
-        found = _report(each.name, source, read, face, workers)
+        try:
+            found = _report(each.name, source, read, face, apex, workers, named=database is not None)
+        except UserError as error:  # what is wrong with one does not hide the others
+            if database is not None:
+                raise
+            broken.append(error)
+            continue
         if found is None:
             absent.append(each)
         else:
@@ -72,14 +82,22 @@ def doctor(
         for each in absent:
             typer.echo(_about(each))
     if sheet is not None:
-        _draw(reports[0] if reports else None, sheet, clips, source, face, workers)
+        _draw(reports[0] if reports else None, sheet, clips, source, face, apex, workers)
     if database is not None and absent:
         raise typer.Exit(2)
+    if broken:
+        raise UserError(
+            broken[0].what if len(broken) == 1 else "\n  ".join(f"{each.what} ({each.where})" for each in broken),
+            where=broken[0].where,
+            remedy=broken[0].remedy,
+        )
     raise typer.Exit(0 if all(report.well for report in reports) else 1)
 
 
-def _report(database: str, source: str | None, read: bool, face: str, workers: int | None) -> Report | None:
-    """Return what is found; None where no copy is set up, or where the folder that is set holds another part of the database."""
+def _report(
+    database: str, source: str | None, read: bool, face: str, apex: Literal["middle", "flow", "table"], workers: int | None, named: bool
+) -> Report | None:
+    """Return what is found; None where no copy is set up, or where the folder that is set holds another part, and nobody named this one."""
     from merbench.data import databases, load
     from merbench.data import doctor as looking
 
@@ -87,13 +105,13 @@ def _report(database: str, source: str | None, read: bool, face: str, workers: i
         folder = load.place(each, database)
         if folder is None:
             continue
-        if each == load.FRAMES:
-            load.check_recorded(database, folder)
         try:
+            chosen = load.own_apexes(load.survey(database, folder, face)[0]) if apex == "table" else apex
             with watching() as watch:
-                return looking.examine(database, folder, face=face, read=read, watch=watch, workers=workers)
+                rendered = each == load.SYNTHETIC
+                return looking.examine(database, folder, face=face, apex=chosen, read=read, watch=watch, workers=workers, rendered=rendered)
         except UserError:
-            if database == databases.known()[database].place:
+            if named or database == databases.known()[database].place:
                 raise
     return None
 
@@ -144,7 +162,13 @@ def _show(report: Report) -> None:
     for name, wrong in report.fits.items():
         line(f"scheme {name}", "no" if wrong else "fits", "; ".join(wrong), "yellow" if wrong else "green")
     console.print(table)
-    console.print("all clips can be prepared" if report.well else "some clips cannot be prepared, or stand there twice", style="bold")
+    if report.well:
+        said = "all clips can be prepared"
+    elif report.found == report.rows and not report.duplicates:
+        said = f"all clips of the sheet can be prepared; the owners hand out {report.expected}" if report.rows else "there is no clip"
+    else:
+        said = "some clips cannot be prepared, or stand there twice"
+    console.print(said, style="bold")
 
 
 def _sheets(found: tuple[str, ...]) -> str:
@@ -169,7 +193,13 @@ def _about(database: Database) -> str:
 
 
 def _draw(
-    report: Report | None, path: Path, count: int, source: str | None, face: Literal["aligned", "owner"], workers: int | None
+    report: Report | None,
+    path: Path,
+    count: int,
+    source: str | None,
+    face: Literal["aligned", "owner"],
+    apex: Literal["middle", "flow", "table"],
+    workers: int | None,
 ) -> None:
     """Prepare some clips, beside everything that is prepared, and draw them."""
     import tempfile
@@ -181,7 +211,8 @@ def _draw(
 
     if report is None:
         return
-    footage = looking.shown(load.survey(report.database, Path(report.folder), face)[0], count)
+    copy = load.survey(report.database, Path(report.folder), face)[0]
+    footage = looking.shown(copy, count, load.own_apexes(copy) if apex == "table" else apex)
     if not footage:
         raise UserError("no clip can be drawn", where=report.folder, remedy=f"see what merbench doctor {report.database} says")
     words = [each.clip.emotion or "none" for each in footage]

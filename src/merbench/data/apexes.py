@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from merbench import guard
+from merbench.data import cells, databases
 from merbench.errors import UserError
 from merbench.settings import APEXES
 
@@ -36,12 +37,17 @@ def table(path: Path | None) -> dict[str, int]:
             line = reader.line_num
             subject, clip, apex = ((row[column] or "").strip() for column in COLUMNS)
             database, slash, name = subject.partition("/")
-            if not (slash and apex.isascii() and apex.isdecimal() and len(apex) < 13):
-                raise ValueError(f"'{subject[:40]}' is no subject with its database (smic/s01), or '{apex[:20]}' no frame number")
+            if not slash or database not in databases.known():
+                raise ValueError(f"'{subject[:40]}' is no subject with its database, such as smic/s01")
+            number = cells.frame(apex)
+            if number is None:
+                raise ValueError("it gives no apex")
             key = "/".join(guard.plain(each) for each in (database, name, clip))
             if key in found:
                 raise ValueError(f"{key} stands there twice")
-            found[key] = int(apex)
+            found[key] = number
+        if not found:
+            raise ValueError("it has no clip")
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(

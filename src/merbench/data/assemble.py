@@ -24,7 +24,7 @@ MOTION = "apex: largest motion"
 
 
 def assemble(
-    source: str, scheme: Scheme, footage: Sequence[Footage], pieces: Sequence[Piece], guessed: set[int], inputs: str, root: Path
+    source: str, scheme: Scheme, footage: Sequence[Footage], pieces: Sequence[Piece], guessed: set[int], inputs: str, how: str, root: Path
 ) -> Path:
     """Put the clips' arrays together, one file for each name, and return the folder.
 
@@ -46,7 +46,7 @@ def assemble(
                     files[name].write(array.tobytes())
         mapped = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
         whole = Prepared(clips[0].database, source, scheme.name, tuple(clips), scheme.classes, labels, mapped, "pixels")
-        return store.finish(made, whole, root, inputs)
+        return store.finish(made, whole, root, inputs, how)
 
 
 def _told(clip: Clip, piece: Piece, arrays: Arrays, *, guessed: bool) -> Clip:

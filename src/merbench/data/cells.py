@@ -16,7 +16,7 @@ LONGEST = 100
 """Characters of a cell in which a number is looked for; a longer one is none."""
 
 FRAME_NUMBER = re.compile(r"[0-9]{1,12}(\.0*)?")
-NOT_GIVEN = frozenset({"", "/", "-", "--", "\u2013", "\u2014", "n/a", "?"})
+NOT_GIVEN = frozenset({"", "/", "-", "--", "\u2013", "\u2014", "n/a", "?", "nan"})
 
 SPELLINGS = (
     (re.compile(r"\bau\s*(?=[lr]?\s*[0-9])", re.IGNORECASE), ""),

@@ -103,15 +103,25 @@ def preferred(rules: Rules, copies: Sequence[Copy]) -> list[Copy]:
     return sorted(copies, key=lambda copy: copy.edition != rules.edition)
 
 
-def differences(rules: Rules, copy: Copy) -> list[str]:
-    """Return in which counts a copy is not what is pinned: ``surprise: 28 clips, not 25``."""
+def differences(rules: Rules, copy: Copy, few: bool = False) -> list[str]:
+    """Return in which counts a copy is not what is pinned: ``surprise: 28 clips, not 25``.
+
+    Args:
+        rules, copy: of one database.
+        few: whether only some subjects are wanted, of whom no counts are pinned: every class must be there, and no other edition.
+    """
     if rules.column == "objective" and not any(entry.clip.objective for entry in copy.entries):
         return [f"{copy.sheet.name if copy.sheet else 'the copy'} has no objective classes"]
     by_class = [(entry, rules.class_of(entry)) for entry in copy.entries]
     counts = Counter(name for _, name in by_class)
-    wrong = [f"{name}: {counts[name]} clips, not {number}" for name, number in rules.clips.items() if counts[name] != number]
+    wrong = [f"{name}: {counts[name]} clips, not {number}" for name, number in rules.clips.items() if counts[name] != number and not few]
     subjects = len({entry.clip.subject for entry, name in by_class if name not in (None, NONE)})
-    if rules.subjects not in (None, subjects):
+    if few:
+        wrong = [f"{name}: no clips" for name in rules.classes if not counts[name]]
+        editions = {tables_of[copy.database].edition for tables_of in tables().values() if copy.database in tables_of}
+        if rules.edition not in ("", copy.edition) and copy.edition in editions:
+            wrong.append(f"the sheet is that of {copy.edition}, not of {rules.edition}")
+    elif rules.subjects not in (None, subjects):
         wrong.append(f"{subjects} subjects, not {rules.subjects}")
     strange = [entry for entry, name in by_class if name is None]
     if strange:
@@ -135,7 +145,7 @@ def differing(rules: Rules, copy: Copy) -> list[str]:
             found.append(f"{entry.clip.key} has a row here and none in the owners'")
         elif row["emotion"] != _word(entry.clip.emotion or "", "emotion"):
             found.append(f"{entry.clip.key} is {entry.clip.emotion} here and {row['emotion']} there")
-    return found + against_megc(copy)
+    return found + (against_megc(copy) if rules.column == "emotion" else [])
 
 
 def against_megc(copy: Copy) -> list[str]:

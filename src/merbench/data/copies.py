@@ -52,10 +52,6 @@ class Cells:
     units: str = ""
     objective: str = ""
 
-    def word(self, column: str) -> str:
-        """Return the emotion or objective class in the spelling of our tables."""
-        return cells.word(self.emotion) if column == "emotion" else self.objective
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -163,6 +159,21 @@ def entry(database: str, subject: str, name: str, row: Cells, folder: Path | Non
         return Entry(described, folder, where, str(error), tuple(done))
 
 
+def is_clip(*numbers: str) -> bool:
+    """Return whether cells hold frame numbers: a row with them is no note below a table, even where its clip cannot be read."""
+    try:
+        return all(cells.frame(number) is not None for number in numbers)
+    except ValueError:
+        return False
+
+
+def nameless(database: str, words: Sequence[str], row: sheets.Row, sheet: Path) -> Entry:
+    """Return a row that has frame numbers and no clip's name that can be read, such as one whose cells were merged with the row above."""
+    where = f"{sheet}, row {row['row']}"
+    named = ", ".join(cells.quoted(word) for word in words)
+    return Entry(Clip(database, f"{database}/?", f"row {row['row']}"), None, where, f"no subject and clip can be read in {named}")
+
+
 def _number(row: Cells, field: str) -> int | None:
     """Return a frame number of a row.
 
@@ -214,17 +225,22 @@ def described(
     optional: Sequence[str] = (),
     aliases: Mapping[str, tuple[str, ...]] = sheets.NO_ALIASES,
     usual: str = "",
+    near: Path | None = None,
 ) -> list[tuple[Path, list[sheets.Row]]]:
     """Return every sheet in a database's folder that has these columns, with its rows.
 
     Args:
         root, columns, optional, aliases: as in `sheets.candidates`.
         usual: how the owners call it, for the message.
+        near: the folder of the frames; where the sheets lie deeper than usual, they lie around it.
 
     Raises:
         UserError: there is none.
     """
     found = sheets.candidates(root, columns, optional, aliases)
+    around = [folder for folder in (near, *near.parents) if folder != root and folder.is_relative_to(root)] if near is not None else []
+    for folder in around if not found else ():
+        found = found or sheets.candidates(folder, columns, optional, aliases, named="")
     if not found:
         raise UserError(
             f"no annotation sheet is there: none has the columns {', '.join(columns)}",
@@ -250,9 +266,20 @@ def unique(entries: Iterable[Entry]) -> tuple[Entry, ...]:
         before = found.get(each.clip.key)
         if before is None:
             found[each.clip.key] = each
-        elif (before.clip, before.folder, before.wrong) != (each.clip, each.folder, each.wrong):
+        elif (before.folder, *_said(before)) != (each.folder, *_said(each)):
             found[each.clip.key] = replace(before, wrong=f"it stands there twice: {before.where} and {each.where}")
     return tuple(found.values())
+
+
+def ordered(surveyed: Iterable[Copy], editions: Sequence[str] = ("",)) -> tuple[Copy, ...]:
+    """Return copies by edition, the sheet with most clips that are there first; sheets of other databases, without any, are left out.
+
+    Raises:
+        UserError: two of one edition say different things.
+    """
+    found = {copy: sum(entry.folder is not None for entry in copy.entries) for copy in surveyed}
+    own = [copy for copy, count in found.items() if count] or list(found)
+    return agreed(sorted(own, key=lambda copy: (editions.index(copy.edition), -found[copy], str(copy.sheet))))
 
 
 def agreed(surveyed: Sequence[Copy]) -> tuple[Copy, ...]:
@@ -275,7 +302,7 @@ def agreed(surveyed: Sequence[Copy]) -> tuple[Copy, ...]:
 
 def _said(entry: Entry) -> tuple[object, ...]:
     clip = entry.clip
-    return clip.onset, clip.apex, clip.offset, cells.word(clip.emotion or ""), clip.objective, entry.wrong
+    return clip.onset, clip.apex, clip.offset, cells.word(clip.emotion or ""), clip.units, clip.objective, entry.wrong
 
 
 @functools.cache

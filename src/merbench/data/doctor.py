@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merbench import processes
-from merbench.data import classes, copies, databases, frames, load, schemes
+from merbench.data import cells, classes, copies, databases, frames, load, schemes
 from merbench.data.copies import Copy, Entry
 from merbench.data.frames import Apex, Footage
 from merbench.data.prepare import Watch, silent
@@ -17,6 +17,9 @@ from merbench.errors import UserError
 
 READING = "frames read"
 """What the watch is told is being done."""
+
+MISSING = ("for a missing one", "for missing ones")
+"""How the flags of clips end of which frames are not there."""
 
 REPAIRED = "apex: "
 """How the flags of clips begin whose apex is not that of the sheet."""
@@ -37,7 +40,7 @@ class Report:
         missing: clips without a folder.
         unusable: clips of which sheet or folder are such that nothing can be made of them.
         unreadable: files that cannot be read as frames, and frames of another size than their clip's onset.
-        absent: clips of which onset, apex or offset frame is not there and the nearest is taken.
+        absent: clips of which onset, apex or offset frame, or one of the sequence, is not there and the nearest is taken.
         outside: clips with frames before the onset or after the offset, and how many.
         repaired: clips whose apex is not that of the sheet, with what stands for it and why.
         duplicates: clips with two rows, and clips that show the same frames.
@@ -76,8 +79,8 @@ class Report:
 
     @property
     def well(self) -> bool:
-        """Return whether every clip can be prepared and none stands there twice."""
-        return not (self.missing or self.unusable or self.unreadable or self.duplicates) and self.found == self.rows
+        """Return whether every clip that the owners hand out is there and can be prepared, and none stands there twice."""
+        return not (self.missing or self.unusable or self.unreadable or self.duplicates) and self.found == self.rows >= self.expected
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def examine(
     read: bool = True,
     watch: Watch = silent,
     workers: int | None = None,
+    rendered: bool = False,
 ) -> Report:
     """Look at every clip of a copy.
 
@@ -108,15 +112,21 @@ def examine(
         read: read every frame that preparation would, or only look at names.
         watch: told about progress.
         workers: processes; None for one per core.
+        rendered: whether it was, of whatever size; otherwise a rendered copy is refused.
 
     Raises:
         UserError: there is no such database in the folder, or no sheet that describes it.
     """
-    known, surveyed = databases.known()[database], load.survey(database, folder, face)
+    known, surveyed = databases.known()[database], (load.survey if rendered else load.recorded)(database, folder, face)
     copy = surveyed[0]
     usable, unusable = _usable(copy, apex)
     looked = _looked_at(list(usable.values()), watch, workers) if read else {}
     wrong = tuple(each for one in looked.values() for each in one.wrong)
+    bad = {key for key, one in looked.items() if one.wrong}
+    missing = [entry.clip.key for entry in copy.entries if entry.folder is None and not entry.wrong]
+    missing += [key for key in _listed(copy) if key not in copy.by_key] if copy.sheet is None and not rendered else []
+    lost = bad | {entry.clip.key for entry in copy.entries if entry.clip.key not in usable}
+    lost |= {entry.clip.key for each in surveyed for entry in each.entries if entry.folder is None or entry.wrong}
     return Report(
         database=database,
         title=known.title,
@@ -125,11 +135,11 @@ def examine(
         crop=copy.crop,
         sheets=tuple(f"{_told(each.sheet, folder)}{f' ({each.edition})' if each.edition else ''}" for each in surveyed if each.sheet),
         rows=len(copy.entries),
-        expected=known.clips,
+        expected=len(copy.entries) if rendered else known.clips,
         subjects=len({entry.clip.subject for entry in copy.entries}),
         people=known.people,
         found=len(usable) - sum(bool(one.wrong) for one in looked.values()),
-        missing=tuple(entry.clip.key for entry in copy.entries if entry.folder is None and not entry.wrong),
+        missing=tuple(missing),
         unusable=tuple(unusable),
         unreadable=wrong,
         absent=tuple(f"{key}: {told}" for key, each in usable.items() if (told := _absent(each))),
@@ -137,15 +147,21 @@ def examine(
         repaired=tuple(f"{key}: {told}" for key, each in usable.items() if (told := _repaired(each))),
         duplicates=(*_doubled(copy), *_twins(looked)),
         strays=tuple(_told(path, folder) for path in copy.strays),
-        classes=dict(Counter(entry.clip.emotion or "(none)" for entry in copy.entries).most_common()),
+        classes=dict(Counter(cells.word(entry.clip.emotion or "") or "(none)" for entry in copy.entries).most_common()),
         corrections=tuple(
             f"{each.database}/{each.clip}: {each.field} {each.found} -> {'not given' if each.value == copies.NONE else each.value}: {each.reason}"
             for each in copy.corrections
         ),
         unlike=tuple(classes.against_megc(copy)),
-        fits={name: schemes.differences(name, database, surveyed) for name in schemes.whole_of(database)},
+        fits={name: schemes.differences(name, database, surveyed, lost) for name in schemes.whole_of(database)},
         read=sum(one.files for one in looked.values()),
     )
+
+
+def _listed(copy: Copy) -> list[str]:
+    """Return the clips of a database that some scheme lists: of what has no sheet, these are all."""
+    names = [name for name in schemes.whole_of(copy.database) if schemes.is_listed(name)]
+    return list(dict.fromkeys(clip.key for name in names for clip in schemes.scheme(name).select((copy.database,))))
 
 
 def _usable(copy: Copy, apex: Apex) -> tuple[dict[str, Footage], list[str]]:
@@ -194,7 +210,7 @@ def _read(footage: Footage) -> _Read:
 
 def _absent(footage: Footage) -> str:
     """Return which of a clip's frames are not there."""
-    told = [flag for flag in footage.clip.flags if flag.endswith("for a missing one") or flag.startswith("offset: beyond")]
+    told = [flag for flag in footage.clip.flags if flag.endswith(MISSING) or flag.startswith("offset: beyond")]
     return ", ".join(told)
 
 

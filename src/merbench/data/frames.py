@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,9 @@ NUMBER = re.compile(r"([0-9]+)$")
 DIGITS = 12
 """Of a frame's number; the longest known has eight."""
 
+
+RARE = 3
+"""So many times as many pictures of one name make those of another strays."""
 
 NEAR = 8
 """So many numbers may lie between a frame that is missing and the one that is taken for it: cameras dropped 7 or 8 in a row."""
@@ -102,10 +106,12 @@ def footage(clip: Clip, folder: Path, apex: Apex = "middle") -> Footage:
     if clip.apex is not None:
         chosen = _near(clip, "apex", clip.apex, inside, folder, flags)
     else:
-        chosen = nearest(inside, middle(onset, offset))
+        wanted_apex = max(middle(onset, offset), onset + 1)
         if apex == "flow":
+            chosen = nearest(inside, wanted_apex)
             candidates = tuple((number, there[number]) for number in inside)
         else:
+            chosen = _near(clip, "middle", wanted_apex, inside, folder, flags)
             flags.append("apex: middle frame")
     wanted = sequence(onset, offset)
     taken = tuple(nearest(there, number) for number in wanted)
@@ -209,10 +215,7 @@ def numbered(folder: Path) -> dict[int, Path]:
     if not folder.is_dir():
         raise UserError("the folder of a clip is not there", where=folder, remedy="is the copy complete? fetch this clip again")
     found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        digits = NUMBER.search(path.stem) if path.suffix.lower() in ENDINGS and not path.name.startswith(".") else None
-        if digits is None:
-            continue
+    for path, digits in _frames_of_one_kind(folder):
         number = int(digits[1])
         if len(digits[1]) > DIGITS:
             raise UserError(f"the number of a frame has {len(digits[1])} digits: {path.name}", where=folder, remedy="take this file out")
@@ -226,6 +229,25 @@ def numbered(folder: Path) -> dict[int, Path]:
             f"the folder of a clip holds no frame ({', '.join(ENDINGS)} with a number)", where=folder, remedy="fetch this clip again"
         )
     return dict(sorted(found.items()))
+
+
+def _frames_of_one_kind(folder: Path) -> list[tuple[Path, re.Match[str]]]:
+    """Return a clip's pictures with their numbers, by name: a thumbnail that somebody put there is called otherwise than most, and is none."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"the folder of a clip cannot be listed: {error.strerror}", where=folder, remedy="may you read it?") from error
+    pictures_there = [path for path in inside if path.suffix.lower() in ENDINGS and not path.name.startswith(".")]
+    numbers = [(path, digits) for path in pictures_there if (digits := NUMBER.search(path.stem))]
+    kinds = Counter(_called(digits) for _, digits in numbers)
+    if len(kinds) < 2:
+        return numbers
+    (most, count), (_, others) = kinds.most_common(2)
+    return [each for each in numbers if _called(each[1]) == most] if count > RARE * others else numbers
+
+
+def _called(digits: re.Match[str]) -> str:
+    return digits.string[: digits.start()].casefold()
 
 
 def read(path: Path) -> NDArray[np.uint8]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from merbench import guard, settings
 from merbench.config import Data
-from merbench.data import apexes, copies, databases, manifest, schemes, store
+from merbench.data import apexes, copies, databases, frames, manifest, schemes, store
 from merbench.data.copies import Copy
 from merbench.data.frames import Apex, Footage
-from merbench.data.prepare import Lost, Watch, prepare, silent
+from merbench.data.prepare import Lost, Watch, how, prepare, silent
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.data.sources import published_flow
@@ -89,7 +89,24 @@ def ready(
                 remedy=f"use --scheme megc3, or frames: --source {FRAMES}",
             )
         return (_published(schemes.scheme(scheme_name), parts, root),)
-    return tuple(_frames(data, scheme_name, database, root, watch, workers, lost) for database in parts)
+    found = [_looked_up(data, scheme_name, database, root) for database in parts]  # all, before work is begun on one
+    return tuple(
+        each
+        if isinstance(each, Path)
+        else prepare(
+            data.source,
+            each.scheme,
+            each.footage,
+            truths=each.truths,
+            root=root,
+            watch=watch,
+            workers=workers,
+            face=data.face,
+            lost=lost,
+            changes=data.changes,
+        )
+        for each in found
+    )
 
 
 def part(data: Data, scheme_name: str, database: str, path: Path) -> Part:
@@ -103,10 +120,9 @@ def part(data: Data, scheme_name: str, database: str, path: Path) -> Part:
     Raises:
         UserError: a recorded copy is a rendered one, the sheet does not give the scheme, or clips cannot be used; each is named.
     """
-    if data.source == FRAMES:
-        check_recorded(database, path)
-    scheme, copy = schemes.of(scheme_name, database, survey(database, path, data.face))
-    apex: Apex = apexes.table(settings.data_path(settings.APEXES)) if data.apex == "table" else data.apex
+    surveyed = recorded(database, path, data.face) if data.source == FRAMES else survey(database, path, data.face)
+    scheme, copy = schemes.of(scheme_name, database, surveyed)
+    apex: Apex = data.apex if data.apex != "table" else own_apexes(copy)
     if data.source == FRAMES:
         return Part(copy, scheme, footage(copy, scheme.clips, apex))
     truths = tuple(_truth(path.parent, clip) for clip in scheme.clips)
@@ -126,7 +142,46 @@ def survey(database: str, path: Path, face: str = "aligned") -> tuple[Copy, ...]
     Raises:
         UserError: there is none.
     """
+    if not path.is_dir():
+        name = databases.known()[database].place
+        raise UserError(
+            f"the folder of {database} is not there",
+            where=path,
+            remedy=f"merbench data set {name} PATH, or correct the variable {variable(name)} where it is set",
+        )
     return databases.known()[database].survey(path, face == "owner")
+
+
+def recorded(database: str, path: Path, face: str = "aligned") -> tuple[Copy, ...]:
+    """Return the recorded copy of a database in a folder, by each of its sheets.
+
+    Raises:
+        UserError: there is none, or it is a rendered one, however deep in the folder it lies.
+    """
+    check_recorded(database, path)
+    surveyed = survey(database, path, face)
+    for tree in dict.fromkeys(copy.tree for copy in surveyed):
+        check_recorded(database, tree)
+    return surveyed
+
+
+def own_apexes(copy: Copy) -> dict[str, int]:
+    """Return the user's table of apexes.
+
+    Raises:
+        UserError: there is none, it cannot be read, or it names clips of this database that the copy has not.
+    """
+    path = settings.data_path(settings.APEXES)
+    table = apexes.table(path)
+    strange = [key for key in table if key.partition("/")[0] == copy.database and key not in copy.by_key]
+    if strange:
+        raise UserError(
+            f"the table of apexes names {len(strange)} clip{'s' * (len(strange) > 1)} that this {copy.database} has not: "
+            f"{', '.join(strange[: frames.TOLD])}",
+            where=path,
+            remedy=nearest(strange[0], copy.by_key) + "; subject and clip are written as the doctor writes them",
+        )
+    return table
 
 
 def read(database: str, path: Path, clips: Sequence[Clip], apex: Apex = "middle") -> tuple[Footage, ...]:
@@ -228,7 +283,7 @@ def marked(folder: Path) -> bool:
     Raises:
         UserError: the mark is damaged.
     """
-    places = (folder, *folder.absolute().parents[:4], *folder.resolve().parents[:4])  # a link may point into one
+    places = (folder, *folder.absolute().parents[:6], *folder.resolve().parents[:6])  # a link may point into one
     return any(marker.read(path) is not None for path in places)
 
 
@@ -296,25 +351,38 @@ def _published(scheme: Scheme, parts: tuple[str, ...], root: Path) -> Path:
     return store.save(Prepared(on, published_flow.NAME, scheme.name, clips, scheme.classes, labels, {"flow": images}, "relative"), root)
 
 
-def _frames(data: Data, scheme_name: str, database: str, root: Path, watch: Watch, workers: int | None, lost: Lost) -> Path:
+def _looked_up(data: Data, scheme_name: str, database: str, root: Path) -> Part | Path:
+    """Return what a copy has of one database, or the set that was prepared of it elsewhere."""
     path = place(data.source, database)
-    if path is None:
-        stored = store.find(root, data.source, scheme_name, database)
-        if len(stored) == 1:
-            return stored[0]
-        raise _nothing_set_up(data.source, database, stored)
-    found = part(data, scheme_name, database, path)
-    return prepare(
-        data.source,
-        found.scheme,
-        found.footage,
-        truths=found.truths,
-        root=root,
-        watch=watch,
-        workers=workers,
-        face=data.face,
-        lost=lost,
-    )
+    return _stored(data, scheme_name, database, root) if path is None else part(data, scheme_name, database, path)
+
+
+def _stored(data: Data, scheme_name: str, database: str, root: Path) -> Path:
+    """Return the set that was prepared elsewhere as it is asked for.
+
+    Raises:
+        UserError: there is none, or several, or it has not the clips and classes of a listed scheme.
+    """
+    every = store.find(root, data.source, scheme_name, database)
+    fitting = store.find(root, data.source, scheme_name, database, how(data.changes))
+    if every and not fitting:
+        raise UserError(
+            f"{database} was prepared with other settings or by another version than asked for ({how(data.changes)})",
+            where=every[0],
+            remedy="ask for what was prepared (--apex, --face), or prepare it where the frames are and copy prepared/ again",
+        )
+    if len(fitting) != 1:
+        raise _nothing_set_up(data.source, database, fitting)
+    if schemes.is_listed(scheme_name):
+        listed, prepared = schemes.listed_part(scheme_name, database), store.load(fitting[0])
+        labels = dict(zip((clip.key for clip in prepared.clips), prepared.labels.tolist(), strict=True))
+        if labels != {clip.key: listed.labels[clip.key] for clip in listed.clips}:
+            raise UserError(
+                f"the prepared {database} has other clips or classes than {scheme_name}",
+                where=fitting[0],
+                remedy="prepare it again where the frames are, and copy prepared/ again",
+            )
+    return fitting[0]
 
 
 def _truth(root: Path, clip: Clip) -> Path:

@@ -74,7 +74,10 @@ def real(folder: Path) -> tuple[Footage, ...]:
         UserError: the folder is a rendered one, or clips cannot be used; each is named.
     """
     load.check_recorded(casme3.NAME, folder)
-    return casme3.macro(folder)
+    found = casme3.macro(folder)
+    for tree in dict.fromkeys(each.onset.parents[1] for each in found):
+        load.check_recorded(casme3.NAME, tree)
+    return found
 
 
 def set_up() -> str:

@@ -47,6 +47,7 @@ def prepare(
     workers: int | None = None,
     face: Face = "aligned",
     lost: Lost = "borrow",
+    changes: Sequence[str] = (),
 ) -> Path:
     """Return the folder of a database's prepared set, made where it is not there yet. A kill leaves finished clips to go on from.
 
@@ -61,6 +62,7 @@ def prepare(
         face: ``owner`` where the frames are owners' crops: they are not aligned but brought to size as they are.
         lost: what becomes of clips in which no face is found; `borrowed` names those that borrow. It decides whether there is a set, not
             what is in it, so it is no part of what a set is known by.
+        changes: of the request's data, such as ``apex=flow``: by them the set is found where the frames are away.
 
     Raises:
         UserError: a frame cannot be used, no face is found in any clip of a subject, or in any clip where that is refused, the folder cannot be written, or another process is
@@ -69,7 +71,8 @@ def prepare(
     database = footage[0].clip.database
     settings = _settings(face)
     keys = [_key(each, truths[index] if truths else None, settings) for index, each in enumerate(footage)]
-    inputs = digest([keys, [asdict(each.clip) for each in footage], scheme.name, list(scheme.classes)])
+    labels = [scheme.labels[each.clip.key] for each in footage]
+    inputs = digest([keys, [asdict(each.clip) for each in footage], labels, scheme.name, list(scheme.classes)])
 
     def found() -> Path | None:
         ready = store.made_of(root, source, database, scheme.name, inputs)
@@ -105,13 +108,18 @@ def prepare(
                 ]
                 _make(pieces, f"{database}: faces and flow", watch, workers)
                 guessed = _guess(footage, pieces, lost, watch, workers)
-                made = assemble.assemble(source, scheme, footage, pieces, guessed, inputs, root)
+                made = assemble.assemble(source, scheme, footage, pieces, guessed, inputs, how(changes), root)
                 _clear([*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)])
                 return made
         except Timeout as error:
             raise UserError(
                 f"another process is preparing {database}", where=work, remedy="wait for it; what it finishes need not be done again"
             ) from error
+
+
+def how(changes: Sequence[str]) -> str:
+    """Return the settings of a preparation in a word, for sets whose frames are away."""
+    return " ".join((f"version={VERSION}", *sorted(changes)))
 
 
 def borrowed(prepared: Prepared) -> list[str]:
@@ -184,7 +192,7 @@ def _guess(footage: Sequence[Footage], pieces: list[Piece], lost: Lost, watch: W
         if not same:
             hopeless.append(pieces[index])
             continue
-        raw = [_landmarks(pieces[i]) for i in same]
+        raw = [_landmarks(pieces[i]) * _scale(pieces[i], pieces[index]) for i in same]
         points = tuple((float(x), float(y)) for x, y in np.median(raw, axis=0))
         target = pieces[index].target.with_suffix(f".{digest(points)}.npz")  # other clips of the subject, another guess
         again.append(replace(pieces[index], points=points, target=target))
@@ -205,6 +213,15 @@ def _landmarks(piece: Piece) -> NDArray[np.float32]:
     arrays = stored(piece)
     whole = np.asarray(arrays["landmarks"], dtype=np.float32)
     return whole if piece.face == "owner" else faces.moved(whole, _inverse(arrays["alignment"]))
+
+
+def _scale(of: Piece, to: Piece) -> NDArray[np.float32]:
+    """Return the width and height of one clip's frames against another's: owners' crops of one person have not quite one size."""
+    if of.face == "owner":
+        return np.ones(2, dtype=np.float32)
+    sizes = [frames.read(piece.onset).shape[1::-1] for piece in (to, of)]
+    wanted, there = np.array(sizes, dtype=np.float32)
+    return np.asarray(wanted / there, dtype=np.float32)
 
 
 def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -215,15 +215,20 @@ def of(name: str, database: str, copies: Sequence[Copy]) -> tuple[Scheme, Copy]:
         )
     base = name.removesuffix(MINI_ENDING)
     if base in SCHEMES:
-        made = scheme(name) if name in SCHEMES else _mini(scheme(base))
-        part = replace(made, clips=made.select((database,)))
+        part = listed_part(name, database)
         return part, max(copies, key=lambda copy: sum(clip.key in copy.by_key for clip in part.clips))
     rules = derived()[base][database]
     ordered = read_off.preferred(rules, copies)
-    fitting = [copy for copy in ordered if is_mini(name) or not read_off.differences(rules, copy)]
+    fitting = [copy for copy in ordered if not read_off.differences(rules, copy, few=is_mini(name))]
     if not fitting:
-        raise _other_counts(name, database, rules, ordered[0])
+        raise _other_counts(name, database, rules, ordered[0], is_mini(name))
     return _read_off(name, rules, fitting[0]), fitting[0]
+
+
+def listed_part(name: str, database: str) -> Scheme:
+    """Return a database's part of a scheme whose clips are listed, cut down or not."""
+    made = scheme(name) if name in SCHEMES else _mini(scheme(name.removesuffix(MINI_ENDING)))
+    return replace(made, clips=made.select((database,)))
 
 
 def whole_of(database: str) -> tuple[str, ...]:
@@ -241,21 +246,33 @@ def _read_off(name: str, rules: Rules, copy: Copy) -> Scheme:
     return Scheme(name, rules.classes, tuple(bare[key] for key in labels), labels, f"data_manifests/classes/{copy.database}.csv")
 
 
-def differences(name: str, database: str, copies: Sequence[Copy]) -> list[str]:
-    """Return in what a copy differs from what a scheme needs, by the best of its sheets; empty where it fits."""
+def differences(name: str, database: str, copies: Sequence[Copy], lost: Collection[str] = ()) -> list[str]:
+    """Return in what a copy differs from what a scheme needs, by the best of its sheets; empty where it fits.
+
+    Args:
+        name, database, copies: as of `of`.
+        lost: keys of clips that cannot be prepared, whatever their row says.
+    """
     if name in SCHEMES:
         clips = [clip for clip in SCHEMES[name]().clips if clip.database == database]
         absent = min(([clip.key for clip in clips if clip.key not in copy.by_key] for copy in copies), key=len)
-        return [f"{len(absent)} of {len(clips)} clips are not there: {listed(absent)}"] if absent else []
+        wrong = [f"{len(absent)} of {len(clips)} clips are not there: {listed(absent)}"] if absent else []
+        return wrong + _useless([clip.key for clip in clips if clip.key not in absent], lost)
     rules = derived()[name][database]
     copy = min(read_off.preferred(rules, copies), key=lambda each: bool(read_off.differences(rules, each)))
     wrong = read_off.differences(rules, copy)
     which = read_off.differing(rules, copy) if wrong else []
+    wrong += _useless([] if wrong else [clip.key for clip in _read_off(name, rules, copy).clips], lost)
     return [*wrong, *([f"which differ: {listed(which)}"] if which else [])]
 
 
-def _other_counts(name: str, database: str, rules: Rules, copy: Copy) -> UserError:
-    told = [f"scheme {name} does not come to its pinned counts: {'; '.join(read_off.differences(rules, copy))}"]
+def _useless(keys: Sequence[str], lost: Collection[str]) -> list[str]:
+    useless = [key for key in keys if key in lost]
+    return [f"{len(useless)} of {len(keys)} clips cannot be prepared: {listed(useless)}"] if useless else []
+
+
+def _other_counts(name: str, database: str, rules: Rules, copy: Copy, few: bool) -> UserError:
+    told = [f"scheme {name} does not come to its pinned counts: {'; '.join(read_off.differences(rules, copy, few))}"]
     clips = read_off.differing(rules, copy)
     told.append(
         f"which clips differ: {listed(clips)}" if clips else "which clips differ cannot be told: merbench may not ship the owners' list"

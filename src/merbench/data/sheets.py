@@ -75,11 +75,6 @@ def read(
     return rows
 
 
-def table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Return the rows of a sheet in which every column has its owner's name; see `read`."""
-    return read(path, columns)
-
-
 def candidates(
     root: Path,
     columns: Sequence[str],

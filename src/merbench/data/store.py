@@ -28,6 +28,7 @@ LARGEST = 2**26
 
 INDEX: dict[str, Any] = {
     **dict.fromkeys(("on", "source", "scheme", "inputs", "annotations", "fingerprint"), str),
+    "how": list[str],
     "clips": list[dict[str, Any]],
     "classes": list[str],
     "labels": list[int],
@@ -42,8 +43,12 @@ def folder(root: Path, source: str, on: str, scheme: str, fingerprint: str) -> P
     return root / source / f"{on}-{scheme}-{fingerprint}"
 
 
-def save(prepared: Prepared, root: Path = ROOT) -> Path:
+def save(prepared: Prepared, root: Path = ROOT, how: str = "") -> Path:
     """Write a set where it is not there yet, and return its folder. Two writers at once, or a kill, leave no half of it.
+
+    Args:
+        prepared: the set.
+        root, how: as of `finish`.
 
     Raises:
         UserError: the folder cannot be written.
@@ -54,7 +59,7 @@ def save(prepared: Prepared, root: Path = ROOT) -> Path:
     with unfinished(root / prepared.source) as made:
         for name, array in prepared.arrays.items():
             np.save(made / f"{name}.npy", array)
-        return finish(made, prepared, root)
+        return finish(made, prepared, root, how=how)
 
 
 @contextlib.contextmanager
@@ -95,7 +100,7 @@ def _remove_dead(parent: Path) -> None:
             Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path:
+def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "", how: str = "") -> Path:
     """Give an unfinished folder, whose arrays are written, its index and its name.
 
     Args:
@@ -103,6 +108,7 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path
         prepared: what lies in it.
         root: of all prepared sets.
         inputs: a hash of what it was made from, so that `made_of` finds it.
+        how: the settings with which it was made, so that `find` finds it where what it was made from is away.
     """
     target = folder(root, prepared.source, prepared.on, prepared.scheme, prepared.fingerprint)
     index = {
@@ -115,6 +121,7 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "") -> Path
         "units": prepared.units,
         "arrays": sorted(prepared.arrays),
         "inputs": inputs,
+        "how": [how],
         "annotations": prepared.annotations,
         "fingerprint": prepared.fingerprint,
         "touched": _touched(made, prepared.arrays),
@@ -137,8 +144,8 @@ def _flush(path: Path) -> None:
 
 
 def _adopt(target: Path, index: dict[str, Any]) -> None:
-    """Let a finished set that has the very same content be found by the inputs from which it was just made again."""
-    index = {**index, "touched": _touched(target, index["arrays"])}
+    """Let a finished set that has the very same content be found by the inputs and settings from which it was just made again."""
+    index = {**index, "touched": _touched(target, index["arrays"]), "how": sorted({*index["how"], *_how(target)})}
     fresh = target / f".index.{secrets.token_hex(4)}"
     try:
         fresh.write_text(json.dumps(index), encoding="utf-8")
@@ -146,6 +153,14 @@ def _adopt(target: Path, index: dict[str, Any]) -> None:
         fresh.replace(target / "index.json")
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _how(path: Path) -> tuple[str, ...]:
+    """Return all settings that give this set; none where its index is damaged."""
+    try:
+        return tuple(guard.checked(json.loads(guard.read(path / "index.json", LARGEST)), INDEX)["how"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ()
 
 
 def load(*paths: Path) -> Prepared:
@@ -186,10 +201,18 @@ def schemes_of(root: Path, source: str) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def find(root: Path, source: str, scheme: str, on: str = "*") -> list[Path]:
-    """Return the finished sets of a source and scheme, for a machine that has no copy of the database."""
+def find(root: Path, source: str, scheme: str, on: str = "*", how: str | None = None) -> list[Path]:
+    """Return the finished sets of a source and scheme, for a machine that has no copy of the database.
+
+    Args:
+        root: of all sets.
+        source, scheme: names.
+        on: databases; ``*`` for any.
+        how: the settings with which they were made; None for any.
+    """
     name = re.compile(f"{'.+' if on == '*' else re.escape(on)}-{re.escape(scheme)}-[0-9a-f]{{16}}")  # megc3 is not megc3-mini
-    return sorted(path.parent for path in (root / source).glob("*/index.json") if name.fullmatch(path.parent.name))
+    found = sorted(path.parent for path in (root / source).glob("*/index.json") if name.fullmatch(path.parent.name))
+    return found if how is None else [path for path in found if how in _how(path)]
 
 
 def made_of(root: Path, source: str, on: str, scheme: str, inputs: str) -> Path | None:

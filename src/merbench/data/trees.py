@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from merbench import guard
@@ -17,6 +18,9 @@ DEEPEST = 6
 
 MOST = 5_000
 """So many folders are looked into: a home directory is not searched for hours."""
+
+FIRST = 50
+"""Of a folder's files, these tell whether it holds frames."""
 
 HEADER = 2**16
 """Bytes in which an image's size stands."""
@@ -33,18 +37,13 @@ class Tree:
         path: of the folder.
         clip: of one clip in it, by which it was recognised.
         crop: whether its frames are faces that the owners cut out.
+        clips: how many are in it, where there are several trees to choose from.
     """
 
     path: Path
     clip: Path
     crop: bool
-
-    def spelled(self, subject: str, pattern: re.Pattern[str]) -> str:
-        """Return how a subject's folder is written here: with other zeros, or in other letters; the name itself where there is none."""
-        wanted = _bare(subject)
-        return next(
-            (path.name for path in sorted(self.path.iterdir()) if pattern.fullmatch(path.name) and _bare(path.name) == wanted), subject
-        )
+    clips: int = 0
 
 
 def find(root: Path, subject: re.Pattern[str], clips: Callable[[Path], Iterator[Path]], whole: tuple[int, int]) -> tuple[Tree, ...]:
@@ -66,32 +65,38 @@ def find(root: Path, subject: re.Pattern[str], clips: Callable[[Path], Iterator[
     for _ in range(DEEPEST + 1):
         below: list[Path] = []
         for folder in level:
+            if _leaf(folder):
+                continue
             looked += 1
+            if looked > MOST and found:
+                return tuple(found)
             if looked > MOST:
                 raise UserError(
                     f"the folder holds more than {MOST:,} folders without a database", where=root, remedy="name the database's own folder"
                 )
             inside = _folders(root, folder)
-            subjects = [path for path in inside if subject.fullmatch(path.name)]
-            clip = next(itertools.chain.from_iterable(clips(path) for path in subjects), None)
+            people = [path for path in inside if subject.fullmatch(path.name)]
+            clip = next(itertools.chain.from_iterable(clips(path) for path in people), None)
             if clip is not None:
                 found.append(Tree(folder, clip, _crop(clip, whole)))
-            below += [path for path in inside if path not in subjects]
+            below += [path for path in inside if not subject.fullmatch(path.name)]
         level = below
+    if len(found) > 1:
+        found = [replace(tree, clips=sum(1 for person in subjects(tree.path, subject) for _ in clips(person))) for tree in found]
     return tuple(found)
 
 
 def chosen(trees: tuple[Tree, ...], root: Path, crop: bool, what: str) -> Tree:
-    """Return the tree that is read: recorded frames, or the owners' crops where these are asked for.
+    """Return the tree that is read: recorded frames, or the owners' crops where these are asked for; of several that with most clips.
 
     A copy that has crops alone is read by them; its faces are looked for and aligned all the same.
 
     Raises:
         UserError: there is none; says what the folder holds instead.
     """
-    fitting = [tree for tree in trees if tree.crop] if crop else sorted(trees, key=lambda tree: tree.crop)
+    fitting = [tree for tree in trees if tree.crop] if crop else trees
     if fitting:
-        return fitting[0]
+        return min(fitting, key=lambda tree: (tree.crop, -tree.clips))
     if trees:
         raise UserError(
             "the copy has no frames that its owners cropped", where=root, remedy="leave out --face owner, or add them to the copy"
@@ -104,6 +109,19 @@ def chosen(trees: tuple[Tree, ...], root: Path, crop: bool, what: str) -> Tree:
     )
 
 
+def subjects(tree: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """Return the folders in a folder that are called so, by name; files and dead links under such names are none.
+
+    Raises:
+        UserError: it may not be read.
+    """
+    try:
+        with os.scandir(tree) as listed:
+            return sorted(Path(entry.path) for entry in listed if pattern.fullmatch(entry.name) and entry.is_dir())
+    except OSError as error:
+        raise UserError(f"a folder cannot be listed: {error.strerror}", where=tree, remedy="may you read it?") from error
+
+
 def has_frames(folder: Path) -> bool:
     """Return whether a frame lies in a folder; the first few files decide, whatever lies there."""
     return _first_frame(folder) is not None
@@ -114,14 +132,27 @@ def named(folder: Path) -> dict[str, Path]:
     return {path.name.casefold(): path for path in _folders(folder, folder)}
 
 
-def _bare(name: str) -> str:
-    return re.sub("0+(?=[0-9])", "", name.casefold(), count=1)
+def _leaf(folder: Path) -> bool:
+    """Return whether no other folder need be looked for in one: it has none, or is full of frames, as a video that has thousands."""
+    try:
+        with os.scandir(folder) as listed:
+            first = list(itertools.islice(listed, FIRST))
+            full = len(first) < FIRST or sum(_is_frame(entry.name) for entry in first) > FIRST / 2
+            return full and not any(entry.is_dir() for entry in first)
+    except OSError:
+        return False
+
+
+def _is_frame(name: str) -> bool:
+    path = Path(name)
+    return path.suffix.lower() in frames.ENDINGS and frames.NUMBER.search(path.stem) is not None and not name.startswith(".")
 
 
 def _folders(root: Path, folder: Path) -> list[Path]:
     """Return the folders within one that are not hidden and lead nowhere else, by name."""
     try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
+        with os.scandir(folder) as listed:
+            inside = sorted(Path(entry.path) for entry in listed if not entry.name.startswith(".") and entry.is_dir())
     except OSError:
         return []
     kept = []
@@ -135,14 +166,10 @@ def _folders(root: Path, folder: Path) -> list[Path]:
 
 def _first_frame(folder: Path) -> Path | None:
     try:
-        for path in itertools.islice(folder.iterdir(), 50):
-            if (
-                path.suffix.lower() in frames.ENDINGS
-                and frames.NUMBER.search(path.stem)
-                and not path.name.startswith(".")
-                and path.is_file()
-            ):
-                return path
+        with os.scandir(folder) as listed:
+            for entry in itertools.islice(listed, FIRST):
+                if _is_frame(entry.name) and entry.is_file():
+                    return Path(entry.path)
     except OSError:
         pass
     return None

@@ -16,8 +16,9 @@ from merbench.data.copies import Cells, Copy, Database, Entry
 
 NAME = "casme2"
 SUBJECT = re.compile("sub[0-9]{1,3}", re.IGNORECASE)
-NUMBER = re.compile("(sub)?0*([0-9]{1,3})", re.IGNORECASE)
-CLIP = re.compile("EP[0-9]{2}_.+", re.IGNORECASE)
+NUMBER = re.compile(r"(s|sub|subject)?[ ._-]?0*([0-9]{1,3})(\.0)?", re.IGNORECASE)
+CLIP = re.compile("EP[0-9]{2}_?.+", re.IGNORECASE)
+ANY = re.compile(r"[^.].*")
 WHOLE = (640, 480)
 FRAMES = ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Estimated Emotion")
 OBJECTIVE = "Objective Classes"
@@ -36,16 +37,22 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
         UserError: no frames, or no sheet that can be read.
     """
     tree = trees.chosen(trees.find(root, SUBJECT, _clips, WHOLE), root, crop, "folder sub01/EP02_01f of CASME II")
+    there = {(_number(path.parent.name), path.name.casefold()): path for path in _clip_folders(tree.path)}
     objective = _objective_classes(root)
     found = []
-    for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, aliases=ALIASES, usual="CASME2-coding-20140508.xlsx"):
+    for sheet, rows in copies.described(
+        root, FRAMES, optional=OPTIONAL, aliases=ALIASES, usual="CASME2-coding-20140508.xlsx", near=tree.path
+    ):
         named = [(name_of(row), row) for row in rows]
-        entries = copies.unique(_entry(tree, *name, row, sheet, objective) for name, row in named if name is not None)
-        kept = {(entry.clip.subject.split("/")[1], entry.clip.name) for entry in entries}
-        strays = tuple(path for path in _clip_folders(tree.path) if (_subject(path.parent.name), path.name) not in kept)
+        entries = copies.unique(
+            _entry(*name, row, sheet, there, objective) if name else copies.nameless(NAME, (row["Subject"], row["Filename"]), row, sheet)
+            for name, row in named
+            if name or copies.is_clip(row["OnsetFrame"], row["OffsetFrame"])
+        )
+        used = {entry.folder for entry in entries}
+        strays = tuple(path for path in there.values() if path not in used and CLIP.fullmatch(path.name))
         found.append(Copy(NAME, root, tree.path, tree.crop, sheet, _edition(entries), entries, strays))
-    order = ["2014", "2019", "updated"]
-    return copies.agreed(sorted(found, key=lambda copy: (order.index(copy.edition), str(copy.sheet))))
+    return copies.ordered(found, editions=("2014", "2019", "updated"))
 
 
 def name_of(row: sheets.Row) -> tuple[str, str] | None:
@@ -54,7 +61,9 @@ def name_of(row: sheets.Row) -> tuple[str, str] | None:
     return (f"sub{int(number[2]):02d}", row["Filename"]) if number and row["Filename"] else None
 
 
-def _entry(tree: trees.Tree, subject: str, name: str, row: sheets.Row, sheet: Path, objective: dict[tuple[str, str], str]) -> Entry:
+def _entry(
+    subject: str, name: str, row: sheets.Row, sheet: Path, there: dict[tuple[int, str], Path], objective: dict[tuple[str, str], str]
+) -> Entry:
     told = Cells(
         row["OnsetFrame"],
         row["ApexFrame"],
@@ -63,8 +72,7 @@ def _entry(tree: trees.Tree, subject: str, name: str, row: sheets.Row, sheet: Pa
         row["Action Units"],
         objective.get((subject, name), copies.objective(row[OBJECTIVE])),
     )
-    folder = tree.path / tree.spelled(subject, SUBJECT) / name
-    return copies.entry(NAME, subject, name, told, folder if folder.is_dir() else None, f"{sheet}, row {row['row']}")
+    return copies.entry(NAME, subject, name, told, there.get((_number(subject), name.casefold())), f"{sheet}, row {row['row']}")
 
 
 def _edition(entries: tuple[Entry, ...]) -> str:
@@ -89,16 +97,15 @@ def _objective_classes(root: Path) -> dict[tuple[str, str], str]:
 
 
 def _clips(subject: Path) -> Iterator[Path]:
-    return (path for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path))
+    return (path for path in trees.subjects(subject, CLIP) if trees.has_frames(path))
 
 
 def _clip_folders(tree: Path) -> list[Path]:
-    subjects = [path for path in sorted(tree.iterdir()) if SUBJECT.fullmatch(path.name)]
-    return [path for subject in subjects for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir()]
+    return [path for subject in trees.subjects(tree, SUBJECT) for path in trees.subjects(subject, ANY)]
 
 
-def _subject(folder: str) -> str:
-    return f"sub{int(re.sub(r'[^0-9]', '', folder)):02d}"
+def _number(subject: str) -> int:
+    return int(re.sub(r"[^0-9]", "", subject))
 
 
 DATABASES = (

@@ -26,7 +26,10 @@ MACRO = "casme3-macro"
 WHOLE = (1280, 720)
 PERSON = re.compile(r"spno\.?\s*0*([0-9]+)", re.IGNORECASE)
 CLIP = re.compile(r"spno\.?[0-9]+_[a-z]+_[0-9]+", re.IGNORECASE)
+OTHER_PART = re.compile(r"part[ _-]?[bc]\b|part[ _-]?[bc][ _/-]")
+"""Parts B and C have videos of other people, who are numbered from 1 as those of part A are."""
 VIDEO = re.compile("[a-z]{1,2}", re.IGNORECASE)
+COLOUR = re.compile("color", re.IGNORECASE)
 FRAMES = ("Subject", "Filename", "Onset", "Apex", "Offset", "emotion")
 TYPE = "Expression type"
 OPTIONAL = ("AU", "Objective class", TYPE)
@@ -64,7 +67,9 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
     """
     where = _footing(root, "mae", crop)
     found, mixed = [], set()  # a sheet of all expressions comes after one of micro-expressions alone
-    for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, usual="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"):
+    for sheet, rows in copies.described(
+        root, FRAMES, optional=OPTIONAL, usual="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", near=where.path
+    ):
         entries = copies.unique(_entry(NAME, row, sheet, where) for row in rows if not _is_macro(row))
         if entries:
             used = {entry.folder for entry in entries}  # one of a corrected onset keeps the name that it had
@@ -90,16 +95,17 @@ def macro(root: Path) -> tuple[Footage, ...]:
         UserError: folder, sheet, onset or apex frame missing, or a cell is not what it should be; every clip concerned is named.
     """
     where = _footing(root, "_me_", crop=False)
-    known: list[tuple[Path, Sequence[sheets.Row]]] = []
-    for sheet, rows in copies.described(root, (*FRAMES, TYPE), optional=OPTIONAL[:2], usual="CAS(ME)3_part_A_v2.xls"):
-        known.append((sheet, [row for row in rows if _is_macro(row)]))
-    sheet, found = max(known, key=lambda each: len(each[1]))
-    if not found:
+    known: list[Copy] = []
+    for sheet, rows in copies.described(root, (*FRAMES, TYPE), optional=OPTIONAL[:2], usual="CAS(ME)3_part_A_v2.xls", near=where.path):
+        entries = copies.unique(_entry(MACRO, row, sheet, where) for row in rows if _is_macro(row))
+        known.append(Copy(MACRO, root, where.path, False, sheet, "", tuple(_with_emotion(entry) for entry in entries)))
+    copy = max(copies.agreed(known), key=lambda each: len(each.entries))
+    if not copy.entries:
         raise UserError(
-            f"an annotation sheet has no macro-expression in the column {TYPE}", where=sheet, remedy="is this the owner's sheet?"
+            f"an annotation sheet has no macro-expression in the column {TYPE}",
+            where=copy.sheet or root,
+            remedy="is this the owner's sheet?",
         )
-    entries = copies.unique(_entry(MACRO, row, sheet, where) for row in found)
-    copy = Copy(MACRO, root, where.path, False, sheet, "", tuple(_with_emotion(entry) for entry in entries))
     return copies.footage(copy, [entry.clip for entry in copy.entries])
 
 
@@ -158,20 +164,26 @@ def _folder_name(row: sheets.Row) -> str:
 
 
 def _footing(root: Path, last: str, crop: bool) -> Footing:
-    """Return where frames lie: clips before videos; trees with a word in their path after all others."""
+    """Return where frames lie: in one tree of clips and, for what it lacks, one of videos; trees with a word in their path after all others."""
     clip_trees = [tree for tree in trees.find(root, CLIP, _itself, WHOLE) if tree.path.name.casefold() != "depth"]
-    video_trees = trees.find(root, PERSON, _videos, WHOLE)
-    clip_trees.sort(key=lambda tree: last in str(tree.path.relative_to(root)).casefold())
-    tree = trees.chosen((*clip_trees, *video_trees), root, crop, "folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3")
+    clip_trees = [tree for tree in clip_trees if last not in _way(tree, root)] or clip_trees
+    video_trees = [tree for tree in trees.find(root, PERSON, _videos, WHOLE) if not OTHER_PART.search(_way(tree, root))]
+    what = "folder spNO.1_a_355 or spNO.1/a/color of CAS(ME)^3 part A"
+    tree = trees.chosen((*clip_trees, *video_trees), root, crop, what)
     clips: dict[str, Path] = {}
-    for each in reversed(clip_trees):
-        clips |= {_spelled(name): path for name, path in trees.named(each.path).items() if CLIP.fullmatch(name)}
     videos: dict[str, Path] = {}
-    for each in reversed(video_trees):
-        for person in sorted(each.path.iterdir()):
-            if PERSON.fullmatch(person.name):
-                videos |= {f"{subject_of(person.name)}_{_video(path)}".casefold(): path for path in _videos(person)}
+    if clip_trees:  # one tree of each kind: two hold other cuts, or other people under the same names
+        within = trees.chosen(tuple(each for each in clip_trees if each.crop is tree.crop) or tuple(clip_trees), root, crop, what)
+        clips = {_spelled(name): path for name, path in trees.named(within.path).items() if CLIP.fullmatch(name)}
+    if video_trees:
+        within = trees.chosen(tuple(each for each in video_trees if each.crop is tree.crop) or tuple(video_trees), root, crop, what)
+        for person in trees.subjects(within.path, PERSON):
+            videos |= {f"{subject_of(person.name)}_{_video(path)}".casefold(): path for path in _videos(person)}
     return Footing(tree.path, clips, videos)
+
+
+def _way(tree: trees.Tree, root: Path) -> str:
+    return str(tree.path.relative_to(root)).casefold()
 
 
 def _spelled(name: str) -> str:
@@ -185,8 +197,8 @@ def _itself(clip: Path) -> Iterator[Path]:
 
 def _videos(person: Path) -> Iterator[Path]:
     """Yield the folders of a person's videos in which the colour frames lie."""
-    for video in sorted(path for path in person.iterdir() if VIDEO.fullmatch(path.name) and path.is_dir()):
-        inside = next((path for path in sorted(video.iterdir()) if path.name.casefold() == "color" and path.is_dir()), video)
+    for video in trees.subjects(person, VIDEO):
+        inside = next(iter(trees.subjects(video, COLOUR)), video)
         if trees.has_frames(inside):
             yield inside
 

@@ -30,14 +30,20 @@ def survey(root: Path, crop: bool) -> tuple[Copy, ...]:
         UserError: no frames, or no sheet that can be read.
     """
     tree = trees.chosen(trees.find(root, SUBJECT, _clips, WHOLE), root, crop, "folder 006/006_1_2 of SAMM")
-    there = {path.name: path for subject in sorted(tree.path.iterdir()) if SUBJECT.fullmatch(subject.name) for path in _clips(subject)}
+    there = {path.name: path for subject in trees.subjects(tree.path, SUBJECT) for path in trees.subjects(subject, CLIP)}
     found = []
-    for sheet, rows in copies.described(root, FRAMES, optional=OPTIONAL, aliases=ALIASES, usual="SAMM_Micro_FACS_Codes_v2.xlsx"):
-        entries = copies.unique(_entry(row, sheet, there) for row in rows if CLIP.fullmatch(row["Filename"]))
+    for sheet, rows in copies.described(
+        root, FRAMES, optional=OPTIONAL, aliases=ALIASES, usual="SAMM_Micro_FACS_Codes_v2.xlsx", near=tree.path
+    ):
+        entries = copies.unique(
+            _entry(row, sheet, there) if CLIP.fullmatch(row["Filename"]) else copies.nameless(NAME, (row["Filename"],), row, sheet)
+            for row in rows
+            if CLIP.fullmatch(row["Filename"]) or copies.is_clip(row["Onset Frame"], row["Offset Frame"])
+        )
         names = {entry.clip.name for entry in entries}
         strays = tuple(path for name, path in there.items() if name not in names)
         found.append(Copy(NAME, root, tree.path, tree.crop, sheet, "", entries, strays))
-    return copies.agreed(sorted(found, key=lambda copy: str(copy.sheet)))
+    return copies.ordered(found)
 
 
 def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
@@ -54,7 +60,7 @@ def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
 
 
 def _clips(subject: Path) -> Iterator[Path]:
-    return (path for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path))
+    return (path for path in trees.subjects(subject, CLIP) if trees.has_frames(path))
 
 
 DATABASES = (

@@ -7,6 +7,7 @@ is no sheet to read. Of SMIC-E-HS a folder holds some seconds around it, ``HS_lo
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +24,11 @@ WHOLE = (640, 480)
 CLASSES = {"ne": "negative", "po": "positive", "sur": "surprise"}
 """What the middle of a clip's name says: the list of MEGC2019 agrees with it on every clip, a cell of the sheet does not."""
 FRAMES = ("Subject", "Filename", "OnsetF", "OffsetF", "Emotion")
+MICRO = re.compile("micro", re.IGNORECASE)
+ANY = re.compile(".+")
+HOLE = 2 * frames.NEAR
+"""So many numbers apart two frames of one clip cannot be: one of them is a stray picture, or the folder lost its middle."""
+SHORTEST = 11
 CAMERAS = ("HS", "VIS", "NIR")
 MOST_OF_OTHERS = 8
 """People whom the VIS and NIR cameras filmed; HS filmed 16."""
@@ -33,22 +39,32 @@ def _short(camera: str, database: str) -> Callable[[Path, bool], tuple[Copy, ...
 
 
 def _survey_short(camera: str, database: str, root: Path, crop: bool) -> tuple[Copy, ...]:
-    """Return the copy of one camera's clips; SMIC-HS falls back on the long videos where nothing else is there.
+    """Return the copy of one camera's clips.
 
     Raises:
         UserError: none is there, or it cannot be told which camera's it is.
     """
     found = [tree for tree in trees.find(root, SUBJECT, _micro, WHOLE) if _camera(tree.path, root) == camera]
-    if not found and camera == "HS" and trees.find(root, SUBJECT, _directly, WHOLE):
-        return tuple(_renamed(copy, database) for copy in survey_long(root, crop))
+    if not found and (unknown := [tree for tree in trees.find(root, SUBJECT, _micro, WHOLE) if not _camera(tree.path, root)]):
+        raise UserError(
+            "it cannot be told which of SMIC's cameras filmed this", where=unknown[0].path, remedy="call its folder HS, VIS or NIR"
+        )
     tree = trees.chosen(tuple(found), root, crop, f"folder s1/micro/negative/s1_ne_01 of SMIC-{camera}")
     entries = []
-    for subject in sorted(path for path in tree.path.iterdir() if SUBJECT.fullmatch(path.name)):
+    for subject in trees.subjects(tree.path, SUBJECT):
         for folder in _micro(subject):
             name = clip_name(folder.name)
-            numbers = frames.numbered(folder)
-            told = Cells(str(min(numbers)), "", str(max(numbers)), CLASSES[name.split("_")[1]])
-            entries.append(copies.entry(database, name.partition("_")[0], name, told, folder, str(folder)))
+            numbers = list(frames.numbered(folder))
+            told = Cells(str(numbers[0]), "", str(numbers[-1]), CLASSES[name.split("_")[1]])
+            made = copies.entry(database, name.partition("_")[0], name, told, folder, str(folder))
+            hole = next(((one, two) for one, two in itertools.pairwise(numbers) if two - one > HOLE), None)
+            if hole:
+                made = replace(made, wrong=f"no frame lies between {hole[0]} and {hole[1]}")
+            elif camera == "HS" and not made.wrong and numbers[-1] - numbers[0] < SHORTEST - 1:
+                made = replace(
+                    made, wrong=f"it goes from {numbers[0]} to {numbers[-1]} only: clips of SMIC-HS have {SHORTEST} to 58 frames"
+                )
+            entries.append(made)
     return (Copy(database, root, tree.path, tree.crop, None, "", copies.unique(entries)),)
 
 
@@ -60,14 +76,9 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
     """
     found = tuple(tree for tree in trees.find(root, SUBJECT, _directly, WHOLE) if _camera(tree.path, root) == "HS")
     tree = trees.chosen(found, root, crop, "folder s01/s1_ne_01 of SMIC-E-HS")
-    there = {
-        clip_name(path.name): path
-        for subject in sorted(tree.path.iterdir())
-        if SUBJECT.fullmatch(subject.name)
-        for path in _directly(subject)
-    }
+    there = {clip_name(path.name): path for subject in trees.subjects(tree.path, SUBJECT) for path in _directly(subject)}
     surveyed = []
-    for sheet, rows in copies.described(root, FRAMES, usual="SMIC-HS-E_annotation.xlsx"):
+    for sheet, rows in copies.described(root, FRAMES, usual="SMIC-HS-E_annotation.xlsx", near=tree.path):
         entries = copies.unique(_entry(row, sheet, there) for row in rows if CLIP.fullmatch(row["Filename"]))
         if _camera_in(sheet.stem) in ("VIS", "NIR") or not any(entry.folder for entry in entries):
             continue  # the sheet of another camera
@@ -75,9 +86,7 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
         surveyed.append(Copy("smic-e", root, tree.path, tree.crop, sheet, "", entries, strays))
     if not surveyed:
         raise UserError("no annotation sheet has clips of these videos", where=root, remedy="put SMIC-HS-E_annotation.xlsx into the copy")
-    return tuple(
-        sorted(surveyed, key=lambda copy: (-sum(entry.folder is not None for entry in copy.entries), len(copy.entries), str(copy.sheet)))
-    )
+    return copies.ordered(surveyed)
 
 
 def clip_name(folder: str) -> str:
@@ -92,26 +101,15 @@ def _entry(row: sheets.Row, sheet: Path, there: dict[str, Path]) -> Entry:
     return copies.entry("smic-e", name.partition("_")[0], name, told, there.get(name), f"{sheet}, row {row['row']}")
 
 
-def _renamed(copy: Copy, database: str) -> Copy:
-    """Return the long videos' copy as one of SMIC itself: the same movements."""
-
-    def clip(entry: Entry) -> Entry:
-        subject = entry.clip.subject.split("/")[1]
-        return replace(entry, clip=replace(entry.clip, database=database, subject=f"{database}/{subject}"))
-
-    return replace(copy, database=database, entries=tuple(clip(entry) for entry in copy.entries))
-
-
 def _micro(subject: Path) -> Iterator[Path]:
     """Yield the clips of a subject of the short form; what is not micro lies beside them in ``non_micro``."""
-    for folder in sorted(path for path in subject.iterdir() if path.name.casefold() == "micro"):
-        for path in sorted(folder.glob("*/*")):
-            if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path):
-                yield path
+    for folder in trees.subjects(subject, MICRO):
+        for emotion in trees.subjects(folder, ANY):
+            yield from (path for path in trees.subjects(emotion, CLIP) if trees.has_frames(path))
 
 
 def _directly(subject: Path) -> Iterator[Path]:
-    return (path for path in sorted(subject.iterdir()) if CLIP.fullmatch(path.name) and path.is_dir() and trees.has_frames(path))
+    return (path for path in trees.subjects(subject, CLIP) if trees.has_frames(path))
 
 
 def _camera(tree: Path, root: Path) -> str:
@@ -124,7 +122,7 @@ def _camera(tree: Path, root: Path) -> str:
     people = sum(bool(SUBJECT.fullmatch(path.name)) for path in tree.iterdir())
     if people > MOST_OF_OTHERS:
         return "HS"
-    raise UserError("it cannot be told which of SMIC's cameras filmed this", where=tree, remedy="call its folder HS, VIS or NIR")
+    return ""
 
 
 def _camera_in(name: str) -> str:

@@ -55,6 +55,8 @@ def read(folder: Path) -> dict[str, Any] | None:
         return guard.checked({name: about[name] for name in FACTS}, FACTS)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise UserError("a folder cannot be looked into", where=folder, remedy="may you read it? see its owner and rights") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"the mark of a rendered database cannot be read: {error}",
