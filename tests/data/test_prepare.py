@@ -282,6 +282,35 @@ def test_a_changed_frame_gives_another_set(shop: Workshop) -> None:
     assert "truth" not in a.arrays, "nobody knows it of recorded faces"
 
 
+def test_another_scheme_takes_over_the_clips_that_both_have(shop: Workshop, tmp_path: Path) -> None:
+    """Not a byte is other than in a set made from the frames alone."""
+    whole, clips = shop.rendered.scheme, shop.clips()
+    fewer = replace(whole, name="fewer", clips=tuple(each.clip for each in clips[1:]))
+    first = shop.run()
+    taken = prepare.prepare("frames", fewer, clips[1:], root=shop.store, workers=1)
+    assert (len(shop.made), taken != first) == (4, True)
+    alone = prepare.prepare("frames", fewer, clips[1:], root=tmp_path / "alone", workers=1)
+    assert len(shop.made) == 7
+    assert alone.name == taken.name
+    assert {path.name: path.read_bytes() for path in alone.glob("*.npy")} == {path.name: path.read_bytes() for path in taken.glob("*.npy")}
+
+
+def test_what_is_taken_over_is_not_what_was_guessed_or_changed(shop: Workshop) -> None:
+    """A guess hangs on the subject's other clips; an edited set is believed in nothing."""
+    shop.blank("sub06/EP02_31")
+    first, clips = shop.run(), shop.clips()
+    fewer = replace(shop.rendered.scheme, name="fewer")
+    shop.made.clear()
+    prepare.prepare("frames", fewer, clips[1:], root=shop.store, workers=1)
+    assert shop.made == ["casme2/sub06/EP02_31"] * 2
+    array = np.load(first / "onset.npy")
+    array[0] = 0
+    np.save(first / "onset.npy", array)
+    shop.made.clear()
+    prepare.prepare("frames", replace(fewer, name="other"), clips[:1], root=shop.store, workers=1)
+    assert shop.made == [clips[0].clip.key]
+
+
 def test_other_annotations_give_another_set(shop: Workshop) -> None:
     first = shop.run()
     again = tuple(replace(each, clip=replace(each.clip, emotion="other")) for each in shop.clips())

@@ -24,19 +24,30 @@ MOTION = "apex: largest motion"
 
 
 def assemble(
-    source: str, scheme: Scheme, footage: Sequence[Footage], pieces: Sequence[Piece], guessed: set[int], inputs: str, how: str, root: Path
+    source: str,
+    scheme: Scheme,
+    footage: Sequence[Footage],
+    pieces: Sequence[Piece],
+    guessed: set[int],
+    keys: Sequence[str],
+    inputs: str,
+    how: str,
+    root: Path,
 ) -> Path:
     """Put the clips' arrays together, one file for each name, and return the folder.
 
     They are written from first to last: of a memory-mapped file a full disk is told by a signal that ends the process.
     """
     labels = np.array([scheme.labels[each.clip.key] for each in footage], dtype=np.int64)
-    clips = []
+    clips: list[Clip] = []
+    parts: list[store.Part] = []
     with store.unfinished(root / source) as made:
         with contextlib.ExitStack() as open_files:
             files: dict[str, BinaryIO] = {}
             for index, (each, piece) in enumerate(zip(footage, pieces, strict=True)):
                 arrays = stored(piece)
+                chosen = int(arrays[APEX_AT].item()) if APEX_AT in arrays else None
+                parts.append(("" if index in guessed else keys[index], int(arrays[FACE_IN].item()), chosen))
                 clips.append(_told(each.clip, piece, arrays, guessed=index in guessed))
                 for name, array in arrays.items():
                     if name not in files:
@@ -46,7 +57,7 @@ def assemble(
                     files[name].write(array.tobytes())
         mapped = {name: np.load(made / f"{name}.npy", mmap_mode="r") for name in files}
         whole = Prepared(clips[0].database, source, scheme.name, tuple(clips), scheme.classes, labels, mapped, "pixels")
-        return store.finish(made, whole, root, inputs, how)
+        return store.finish(made, whole, root, inputs, how, parts)
 
 
 def _told(clip: Clip, piece: Piece, arrays: Arrays, *, guessed: bool) -> Clip:

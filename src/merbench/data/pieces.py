@@ -92,10 +92,15 @@ def make(piece: Piece) -> bool:
     points, place = (np.array(piece.points, dtype=np.float32), 0) if piece.points else _look(piece, images, files)
     arrays = {NO_FACE: np.zeros(1, dtype=np.uint8)} if points is None else _arrays(piece, images, points)
     arrays[FACE_IN] = np.array([place])
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    _write(piece.target, content.getvalue())
+    keep(piece, arrays)
     return points is not None
+
+
+def keep(piece: Piece, arrays: Arrays) -> None:
+    """Write a clip's file, whole."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # its stubs take every name for its own option
+    _write(piece.target, content.getvalue())
 
 
 def _check_size(piece: Piece, path: Path, image: NDArray[np.uint8], onset: NDArray[np.uint8]) -> None:

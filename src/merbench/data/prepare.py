@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from merbench import processes
 from merbench.config import digest
 from merbench.data import apex, assemble, faces, flow, frames, store
 from merbench.data.frames import Footage
-from merbench.data.pieces import NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Face, Piece, make, names, stored
+from merbench.data.pieces import APEX_AT, FACE_IN, NO_FACE, SEQUENCE_SIZE, TRUTH_STEP, Face, Piece, keep, make, names, stored
 from merbench.data.prepared import Prepared
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
@@ -106,9 +106,10 @@ def prepare(
                     )
                     for index, (each, key) in enumerate(zip(footage, keys, strict=True))
                 ]
+                _take_over(root, source, database, dict(zip(keys, pieces, strict=True)))
                 _make(pieces, f"{database}: faces and flow", watch, workers)
                 guessed = _guess(footage, pieces, lost, watch, workers)
-                made = assemble.assemble(source, scheme, footage, pieces, guessed, inputs, how(changes), root)
+                made = assemble.assemble(source, scheme, footage, pieces, guessed, keys, inputs, how(changes), root)
                 _clear([*(work / f"{key}.npz" for key in keys), *(piece.target for piece in pieces)])
                 return made
         except Timeout as error:
@@ -163,6 +164,18 @@ def _make(pieces: Sequence[Piece], what: str, watch: Watch, workers: int | None)
             wrong[index] = fault
     if wrong:
         frames.refuse([wrong[index] for index in sorted(wrong)], len(pieces), missing[0].onset.parents[1])
+
+
+def _take_over(root: Path, source: str, database: str, wanted: Mapping[str, Piece]) -> None:
+    """Write the clips that finished sets have, whatever their scheme: most clips of a database are in each of its schemes."""
+    missing = {key: piece for key, piece in wanted.items() if not piece.target.is_file()}
+    for prepared, parts in store.parts(root, source, database) if missing else ():
+        for row, (key, place, chosen) in enumerate(parts):
+            piece = missing.pop(key, None)
+            if piece is not None:
+                arrays = {name: np.array(array[row]) for name, array in prepared.arrays.items()}
+                arrays |= {FACE_IN: np.array([place]), **({} if chosen is None else {APEX_AT: np.array([chosen])})}
+                keep(piece, arrays)
 
 
 def _attempt(piece: Piece) -> UserError | None:

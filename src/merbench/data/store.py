@@ -26,9 +26,14 @@ ROOT = Path("prepared")
 LARGEST = 2**26
 """Bytes of an index."""
 
+Part = tuple[str, int, int | None]
+"""Of a clip in a set: the hash of what it was made from (empty where other clips had a hand in it), in which of its files the face was
+found, and the apex where it was chosen by motion."""
+
 INDEX: dict[str, Any] = {
     **dict.fromkeys(("on", "source", "scheme", "inputs", "annotations", "fingerprint"), str),
     "how": list[str],
+    "pieces": list[list[str | int | None]],
     "clips": list[dict[str, Any]],
     "classes": list[str],
     "labels": list[int],
@@ -100,7 +105,7 @@ def _remove_dead(parent: Path) -> None:
             Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "", how: str = "") -> Path:
+def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "", how: str = "", pieces: Sequence[Part] = ()) -> Path:
     """Give an unfinished folder, whose arrays are written, its index and its name.
 
     Args:
@@ -109,6 +114,7 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "", how: st
         root: of all prepared sets.
         inputs: a hash of what it was made from, so that `made_of` finds it.
         how: the settings with which it was made, so that `find` finds it where what it was made from is away.
+        pieces: of each clip, so that another scheme's set takes over what is the same (`parts`).
     """
     target = folder(root, prepared.source, prepared.on, prepared.scheme, prepared.fingerprint)
     index = {
@@ -122,6 +128,7 @@ def finish(made: Path, prepared: Prepared, root: Path, inputs: str = "", how: st
         "arrays": sorted(prepared.arrays),
         "inputs": inputs,
         "how": [how],
+        "pieces": [list(part) for part in pieces],
         "annotations": prepared.annotations,
         "fingerprint": prepared.fingerprint,
         "touched": _touched(made, prepared.arrays),
@@ -213,6 +220,18 @@ def find(root: Path, source: str, scheme: str, on: str = "*", how: str | None = 
     name = re.compile(f"{'.+' if on == '*' else re.escape(on)}-{re.escape(scheme)}-[0-9a-f]{{16}}")  # megc3 is not megc3-mini
     found = sorted(path.parent for path in (root / source).glob("*/index.json") if name.fullmatch(path.parent.name))
     return found if how is None else [path for path in found if how in _how(path)]
+
+
+def parts(root: Path, source: str, on: str) -> Iterator[tuple[Prepared, list[Part]]]:
+    """Yield every finished, unchanged set of a database, of any scheme, with the parts of which it was made."""
+    for path in sorted(path.parent for path in (root / source).glob(f"{on}-*/index.json")):
+        try:
+            found = _load(path)
+            listed = json.loads(guard.read(path / "index.json", LARGEST))["pieces"]
+        except (UserError, OSError, ValueError, KeyError):
+            continue
+        if found.known and len(listed) == len(found.clips):
+            yield found, [(str(key), int(place), chosen) for key, place, chosen in listed]
 
 
 def made_of(root: Path, source: str, on: str, scheme: str, inputs: str) -> Path | None:
