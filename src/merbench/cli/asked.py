@@ -5,11 +5,18 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from merbench.cli.progress import watching
 from merbench.errors import UserError
+
+ApexOption = Annotated[
+    Literal["middle", "flow", "table"],
+    typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
+]
+FaceOption = Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")]
 
 
 @dataclass(frozen=True)

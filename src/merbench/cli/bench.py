@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from merbench.cli import asked
+from merbench.cli.asked import ApexOption, FaceOption
 from merbench.cli.progress import console, heed, interruptible, watching
 
 if TYPE_CHECKING:
@@ -46,13 +47,8 @@ def bench(
             help="Where the arrays come from: frames, published-flow or synthetic. Left out: the first that is set up, else synthetic."
         ),
     ] = None,
-    apex: Annotated[
-        Literal["middle", "flow", "table"],
-        typer.Option(
-            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
-        ),
-    ] = "middle",
-    face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
+    apex: ApexOption = "middle",
+    face: FaceOption = "aligned",
     save_weights: Annotated[
         bool,
         typer.Option(

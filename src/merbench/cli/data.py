@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from merbench.cli.asked import ApexOption, FaceOption
 from merbench.cli.progress import watching
 from merbench.errors import UserError
 
@@ -87,13 +88,8 @@ def prepare(
     ] = "3db",
     source: Annotated[str | None, typer.Option(help="frames, published-flow or synthetic. Left out: the first that is set up.")] = None,
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
-    apex: Annotated[
-        Literal["middle", "flow", "table"],
-        typer.Option(
-            help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."
-        ),
-    ] = "middle",
-    face: Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")] = "aligned",
+    apex: ApexOption = "middle",
+    face: FaceOption = "aligned",
     lost: Annotated[
         Literal["borrow", "refuse"],
         typer.Option(help="Clips in which no face is found borrow the landmarks of their subject's other clips, or all are refused."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from merbench.cli.asked import ApexOption, FaceOption
 from merbench.cli.progress import watching
 from merbench.errors import UserError
 
@@ -35,12 +36,8 @@ def doctor(
     ] = None,
     clips: Annotated[int, typer.Option(min=1, max=100, help="So many clips on the contact sheet, of as many people as there are.")] = SHOWN,
     read: Annotated[bool, typer.Option(help="Read every frame that preparation would; with --no-read only names are looked at.")] = True,
-    face: Annotated[
-        Literal["aligned", "owner"], typer.Option(help="As it would be prepared: aligned, or as the owners cropped it.")
-    ] = "aligned",
-    apex: Annotated[
-        Literal["middle", "flow", "table"], typer.Option(help="What stands for an apex that the sheet lacks, as of bench.")
-    ] = "middle",
+    face: FaceOption = "aligned",
+    apex: ApexOption = "middle",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Look at a copy of a database clip by clip: exit code 1 where clips are missing or cannot be used."""
