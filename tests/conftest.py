@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from numpy.typing import NDArray
 
@@ -27,6 +29,26 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")  # what is red today was red yesterday; other examples: --hypothesis-profile default
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is made once for all processes of a test run, by whichever needs it first. Tests do not write into it.
+
+    Args:
+        factory: pytest's.
+        name: of the folder.
+        make: fills the folder that it is given, which is not there yet.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all processes
+    folder, unfinished = base / f"once-{name}", base / f"unfinished-{name}"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 def flow_image(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -51,7 +73,7 @@ def write_flat(folder: Path, databases: tuple[str, ...] = ("smic", "casme2", "sa
 @pytest.fixture(scope="session")
 def flat_flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All 442 clips, flat. Tests do not write into it."""
-    return write_flat(tmp_path_factory.mktemp("flow") / "flat")
+    return once(tmp_path_factory, "flow", write_flat)
 
 
 FEW = {
@@ -86,9 +108,12 @@ class Rendered:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Twelve clips, rendered once."""
-    root, whole = tmp_path_factory.mktemp("rendered"), schemes.scheme("megc3")
-    script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW]
-    assert list(write_scenes(root, script, "mini", databases=("smic", "casme2", "samm"), workers=2))[-1].done == len(FEW)
+
+    def make(root: Path) -> None:
+        script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW]
+        assert list(write_scenes(root, script, "mini", databases=("smic", "casme2", "samm"), workers=2))[-1].done == len(FEW)
+
+    root, whole = once(tmp_path_factory, "rendered", make), schemes.scheme("megc3")
     clips = tuple(clip for clip in whole.clips if clip.key in FEW)
     return Rendered(root, schemes.Scheme("few", whole.classes, clips, {clip.key: whole.labels[clip.key] for clip in clips}, "these tests"))
 
@@ -100,10 +125,12 @@ FEW_MACRO = ("casme3/spNO.11/m_741", "casme3/spNO.11/d_497", "casme3/spNO.18/l_1
 @pytest.fixture(scope="session")
 def rendered_macro(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of rendered databases that holds `FEW_MACRO` alone; their sheet has micro-expressions too. Tests do not write into it."""
-    root = tmp_path_factory.mktemp("macro")
-    script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW_MACRO or scene.part == "casme3"]
-    assert list(write_scenes(root, script, "mini", databases=("macro",), workers=2))[-1].done == len(FEW_MACRO)
-    return root
+
+    def make(root: Path) -> None:
+        script = [scene for scene in scenes("mini", 0) if scene.clip.key in FEW_MACRO or scene.part == "casme3"]
+        assert list(write_scenes(root, script, "mini", databases=("macro",), workers=2))[-1].done == len(FEW_MACRO)
+
+    return once(tmp_path_factory, "macro", make)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from merbench.data.prepared import Prepared
 from merbench.data.synthetic.script import scenes
 from merbench.data.synthetic.write import write_scenes
 from merbench.errors import UserError
-from tests.conftest import Rendered
+from tests.conftest import Rendered, once
 
 
 @pytest.fixture
@@ -195,11 +195,14 @@ def candidates(footage: Footage) -> tuple[tuple[int, Path], ...]:
 @pytest.fixture(scope="module")
 def every_frame(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> tuple[Footage, ...]:
     """Four clips of CASME II with all their frames, and nobody who names the apex."""
-    root = tmp_path_factory.mktemp("every")
     keys = {clip.key for clip in rendered.clips("casme2")}
-    script = [scene for scene in scenes("mini", 0) if scene.clip.key in keys]
-    for _ in write_scenes(root, script, "mini", databases=("casme2",), all_frames=True, workers=2):
-        pass
+
+    def make(root: Path) -> None:
+        script = [scene for scene in scenes("mini", 0) if scene.clip.key in keys]
+        for _ in write_scenes(root, script, "mini", databases=("casme2",), all_frames=True, workers=2):
+            pass
+
+    root = once(tmp_path_factory, "every-frame", make)
     found = load.read("casme2", root / "casme2", rendered.clips("casme2"))
     return tuple(replace(each, candidates=candidates(each)) for each in found)
 

@@ -25,7 +25,7 @@ from merbench.data.frames import Footage
 from merbench.data.manifest import DATABASES
 from merbench.data.pieces import Piece
 from merbench.errors import UserError
-from tests.conftest import Rendered
+from tests.conftest import Rendered, once
 
 NO_SPACE = OSError(28, "No space left on device")
 
@@ -37,11 +37,13 @@ def footage(rendered: Rendered, database: str, root: Path | None = None) -> tupl
 @pytest.fixture(scope="module")
 def made(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every database as it is prepared in truth, by one process. Tests do not write into it."""
-    root = tmp_path_factory.mktemp("prepared")
-    return {
-        name: prepare.prepare("synthetic", rendered.scheme, footage(rendered, name), truths=rendered.truths(name), root=root, workers=1)
-        for name in DATABASES
-    }
+
+    def make(root: Path) -> None:
+        for name in DATABASES:
+            prepare.prepare("synthetic", rendered.scheme, footage(rendered, name), truths=rendered.truths(name), root=root, workers=1)
+
+    root = once(tmp_path_factory, "prepared", make)
+    return {name: store.find(root, "synthetic", "few", name)[0] for name in DATABASES}
 
 
 # what is in it

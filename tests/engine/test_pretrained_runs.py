@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merbench.data import protocol, store
+from merbench.data import prepare, protocol, schemes, store
 from merbench.data.prepared import Prepared
 from merbench.engine import run
 from merbench.engine.witness import Case, Trained, witnessed
@@ -25,7 +25,10 @@ def stored(here: Path, judged: Prepared, felt: Prepared, monkeypatch: pytest.Mon
     """A working folder with both sets in its store; return the folder of the macro clips."""
     for name in ("SYNTHETIC", "CASME3", "SMIC"):
         monkeypatch.delenv(f"MERBENCH_{name}", raising=False)
-    store.save(judged)
+    labels = {clip.key: int(label) for clip, label in zip(judged.clips, judged.labels, strict=True)}
+    few = schemes.Scheme("megc3", judged.classes, judged.clips, labels, "these tests")
+    monkeypatch.setattr(schemes, "listed_part", lambda *_: few)
+    store.save(judged, how=prepare.how(()))
     return store.save(felt, Path("prepared/macro"))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,21 @@ import xlrd
 from openpyxl import load_workbook
 
 from merbench.data.synthetic.oddities import ODDITIES, VARIANTS
+from tests.conftest import once
 from tests.phantom import layout, phantom
 
 Rows = list[dict[str, object]]
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The databases of every variant, whole."""
-    root = tmp_path_factory.mktemp("odd")
-    for variant in VARIANTS:
-        phantom(root / variant, variant)
-    yield root
-    shutil.rmtree(root)
+
+    def make(root: Path) -> None:
+        for variant in VARIANTS:
+            phantom(root / variant, variant)
+
+    return once(tmp_path_factory, "odd", make)
 
 
 @functools.cache
