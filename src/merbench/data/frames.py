@@ -161,7 +161,10 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
     for clip in clips:
         try:
             one = find(clip)
-            for path in one.files:
+            for path in (
+                one.onset.parent,
+                *(each for each in one.files if each.is_symlink()),
+            ):  # thousands of files: each followed takes seconds
                 try:
                     guard.within(where, path)
                 except ValueError as error:
