@@ -154,8 +154,9 @@ def test_brightness_is_one_shift_for_all_frames_of_a_clip() -> None:
     assert brightened(clips_of(50), 1.0, 2, torch.arange(50))["onset"].flatten().sort().values[[0, -1]].tolist() == [0, 1]
 
 
-def test_what_is_drawn_follows_the_clip_and_the_epoch_not_the_place() -> None:
-    training = Training(rotate=8, crop=0.9, crop_at="anywhere", brightness=20, mirror=True)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_what_is_drawn_follows_the_clip_and_the_epoch_not_the_place(mirror: bool) -> None:
+    training = Training(rotate=8, crop=0.9, crop_at="anywhere", brightness=20 * mirror, mirror=mirror)
     batch = clips_of(40)
     whole = augmented(batch, training, 1, 0, batch["clip"])
     half: Batch = {**batch}

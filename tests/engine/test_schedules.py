@@ -13,7 +13,7 @@ import torch
 
 from merbench.config import Training
 from merbench.data import protocol, replaced
-from merbench.data.datamodule import LosoDataModule, serve
+from merbench.data.datamodule import LosoDataModule, serve, steps_per_epoch
 from merbench.data.prepared import Prepared
 from merbench.engine import fold as engine
 from merbench.engine.trial import check_changes
@@ -49,8 +49,8 @@ def test_rates_follow_the_schedule_by_epoch(small: Prepared, monkeypatch: pytest
         return [each[0] for each in epochs]
 
     assert by_epoch() == [0.5] * 6
-    stepped = by_epoch("training.schedule=step", "training.decay=0.1", "training.decay_every=2")
-    assert stepped == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.005, 0.005])
+    stepped = by_epoch("training.schedule=step", "training.decay=0.4", "training.decay_every=2")
+    assert stepped == pytest.approx([0.5, 0.5, 0.2, 0.2, 0.08, 0.08])
     cosine = by_epoch("training.schedule=cosine")
     assert cosine == pytest.approx([0.25 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(6)])
 
@@ -131,9 +131,13 @@ def test_a_balanced_fold_never_sees_the_held_out_subject(small: Prepared) -> Non
         return engine.train(request, prepared, everything, folds[1], folds, 0, CPU, {}, counted=small.labels)[0]
 
     first = left(whole, small)
-    for by in ("garbage", "another subject"):
+    changes: tuple[replaced.By, ...] = ("garbage", "another subject")
+    for by in changes:
         other = replaced.replaced(small, folds[1], by)
-        assert not np.array_equal(other.labels, small.labels)
+        most, labels = np.bincount(small.labels).argmax(), other.labels.copy()
+        labels[list(folds[1].test)] = most
+        other = dataclasses.replace(other, labels=labels)
+        assert steps_per_epoch(folds, 5, labels) != steps_per_epoch(folds, 5, small.labels), "counted by these, there would be other steps"
         again = left(serve(other, engine.build(request, 3).inputs), other)
         assert (again.weights, again.curve) == (first.weights, first.curve)
     unbalanced = engine.train(request_of("ststnet", "training.batch=5"), small, whole, folds[1], folds, 0, CPU, {})[0]
