@@ -55,11 +55,20 @@ def bench(
             "--save-weights", help="Keep each fold's weights. Those of a method that remembers its training clips (svm_flow) hold them."
         ),
     ] = False,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights from which every fold starts: a state dict (.pt or .safetensors) with the method's own names. "
+            "Whom they have seen is not known: the row names them."
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
-        code = _bench(method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face)
+        code = _bench(
+            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, initial
+        )
     raise typer.Exit(code)
 
 
@@ -77,6 +86,7 @@ def _bench(
     save_weights: bool,
     apex: Literal["middle", "flow", "table"],
     face: Literal["aligned", "owner"],
+    initial: Path | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
@@ -103,6 +113,7 @@ def _bench(
                 save_weights=save_weights,
                 apex=apex,
                 face=face,
+                initial=initial,
             )
             for each, of in settled.runs
         ]
