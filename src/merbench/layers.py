@@ -112,7 +112,7 @@ class InceptionBlock(nn.Module):
 class InceptionStream(nn.Sequential):
     """One stream of the Dual-Inception network: inception blocks, each followed by a maximum over 2 x 2.
 
-    Zhou, Mao and Xue, FG 2019. One channel of 28 pixels becomes 64 maps of 7 x 7.
+    FG 2019, its sizes as two public ports have them. One channel of 28 pixels becomes 64 maps of 7 x 7.
 
     Args:
         widths: of each path, block by block.
