@@ -335,7 +335,7 @@ def _trained(make: Maker, seed: int) -> Method:
         filled = stage.filled(Training())
         batch = batch_of(filled, method.inputs, 12)
         method.begin(filled)
-        optimizer = method.configure_optimizers()
+        optimizer = method.optimizer(filled, [parameter for parameter in method.parameters() if parameter.requires_grad])
         for _ in range(3):
             optimizer.zero_grad()
             torch.autograd.backward(method.train().losses(method(batch), batch)["total"])

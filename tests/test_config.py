@@ -65,6 +65,15 @@ def test_overrides_are_typed_and_named() -> None:
         ("training.batch=-1", "training.batch is -1"),
         ("training.lr=inf", "training.lr is inf"),
         ("training.order=sorted", "expected one of ['shuffled', 'by-class']"),
+        ("training.schedule=linear", "expected one of ['constant', 'step', 'cosine']"),
+        ("training.decay=1.5", "training.decay is 1.5"),
+        ("training.decay_every=0", "training.decay_every is 0"),
+        ("training.rotate=-1", "training.rotate is -1"),
+        ("training.rotate=nan", "training.rotate is nan"),
+        ("training.crop=0.05", "training.crop is 0.05"),
+        ("training.crop=1.1", "training.crop is 1.1"),
+        ("training.crop_at=middle", "expected one of ['corners', 'anywhere']"),
+        ("training.brightness=256", "training.brightness is 256"),
         ("training=3", "names no single setting"),
         ("epochs", "'epochs' is no override"),
         ("=3", "'=3' is no override"),
@@ -143,6 +152,66 @@ def test_a_new_default_gives_another_key() -> None:
 def test_the_key_is_the_same_on_every_machine() -> None:
     """Pinned: hash seeds, dictionary order, Python and platform must not move it. A change here loses every user's finished runs."""
     assert key(ask()) == "f70aa71d3f3dcb3d"
+
+
+BEFORE = """\
+method: example
+arguments:
+  c: 1.0
+  widths:
+  - 3
+  - 5
+  mode: a
+  'on': true
+data:
+  'on': smic+casme2
+  source: published-flow
+  apex: middle
+  face: aligned
+scheme: megc3
+protocol: loso
+preset: full
+training:
+  epochs: 60
+  batch: 64
+  lr: 0.001
+  weight_decay: 0.0
+  order: shuffled
+  mirror: false
+  record: every
+changes: []
+"""
+"""A request as it was written before there were further settings of training."""
+
+
+def test_settings_that_came_later_move_no_run_that_does_not_use_them(tmp_path: Path) -> None:
+    assert dump_request(ask()) == BEFORE
+    (tmp_path / "request.yaml").write_text(BEFORE)
+    assert load_request(tmp_path / "request.yaml") == ask()
+    used = {
+        key(ask(f"training.{change}"))
+        for change in (
+            "balance=true",
+            "schedule=step",
+            "decay=0.5",
+            "decay_every=5",
+            "rotate=8",
+            "crop=0.9",
+            "crop_at=anywhere",
+            "brightness=20",
+        )
+    }
+    assert len({*used, key(ask())}) == len(config.LATER) + 1
+    assert key(ask("training.balance=false", "training.crop=1", "training.decay=0.1")) == key(ask())
+    assert set(config.LATER) == {field.name for field in dataclasses.fields(Training)} - {
+        "epochs",
+        "batch",
+        "lr",
+        "weight_decay",
+        "order",
+        "mirror",
+        "record",
+    }
 
 
 def test_the_key_does_not_depend_on_the_hash_seed() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import math
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,20 @@ Face = Literal["aligned", "owner"]
 LONGEST = 2**20
 """Bytes of a YAML file of ours, with room to spare."""
 
-MOST = {"epochs": 10_000, "batch": 1_000_000}
+MOST = {"epochs": 10_000, "batch": 1_000_000, "decay_every": 10_000}
 """Whole numbers of training that mean something; papers train for 900 epochs, and all sets together have a few thousand clips."""
+
+RANGES: dict[str, tuple[float, float, str]] = {
+    "decay": (0.0, 1.0, "a number from 0 to 1: what the rate is multiplied by"),
+    "rotate": (0.0, 180.0, "degrees from 0 to 180"),
+    "crop": (0.1, 1.0, "the side of the crop in sides of the face, from 0.1 to 1"),
+    "brightness": (0.0, 255.0, "grey levels of 255, from 0"),
+}
+"""From where to where a setting of training means something, both ends included, and what it is."""
+
+LATER = ("balance", "schedule", "decay", "decay_every", "rotate", "crop", "crop_at", "brightness")
+"""Settings of training that came when runs were kept already. At their defaults they stand in no request, key or plan, which are those of
+before: whoever does not use them finds finished runs finished."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +78,15 @@ class Training:
         mirror: each training clip is mirrored with probability one half each epoch.
         record: keep held-out probabilities of ``every`` epoch of the last stage, or of the ``last`` one only (then there are no oracle
             readings). The weights are the same.
+        balance: each epoch, clips of the smaller classes are repeated until every class of the fold has as many as the largest; which ones
+            are repeated once more than others is drawn anew.
+        schedule: of the learning rate, by epoch: ``constant``; ``step``, multiplied by ``decay`` after every ``decay_every`` epochs; or ``cosine``,
+            from ``lr`` towards zero over the stage.
+        decay, decay_every: of schedule ``step``.
+        rotate: with probability one half a training clip's face is turned about its middle, by at most so many degrees.
+        crop: training clips are cropped to this side, in sides of the face, and brought back to their size.
+        crop_at: in one of the four ``corners``, or ``anywhere`` in the face.
+        brightness: with probability one half all frames of a training clip are brighter or darker, by at most so many grey levels of 255.
     """
 
     epochs: int = 60
@@ -74,6 +96,14 @@ class Training:
     order: Literal["shuffled", "by-class"] = "shuffled"
     mirror: bool = False
     record: Literal["every", "last"] = "every"
+    balance: bool = False
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    decay: float = 0.1
+    decay_every: int = 10
+    rotate: float = 0.0
+    crop: float = 1.0
+    crop_at: Literal["corners", "anywhere"] = "corners"
+    brightness: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +113,7 @@ class Request:
     Attributes:
         method: registered name.
         arguments: every constructor argument of the method, defaults included.
+        initial: SHA-256 of the file of weights from which each fold starts, in hexadecimal; empty where there is none.
         changes: what was overridden against the preset, for the row's name; follows from the rest, so it is not in the key.
     """
 
@@ -93,6 +124,7 @@ class Request:
     protocol: str = "loso"
     preset: Preset = "full"
     training: Training = dataclasses.field(default_factory=Training)
+    initial: str = ""
     changes: tuple[str, ...] = ()
 
     @property
@@ -117,13 +149,14 @@ def resolve(
     protocol: str = "loso",
     preset: Preset = "full",
     overrides: Sequence[str] = (),
+    initial: str = "",
 ) -> Request:
     """Merge constructor and training defaults, the preset's file and dotted overrides into one request.
 
     Args:
         method: registered name.
         constructor: the method's class; the arguments of its ``__init__`` after ``classes`` are its configuration.
-        data, scheme, protocol, preset: as in `Request`.
+        data, scheme, protocol, preset, initial: as in `Request`.
         overrides: such as ``method.c=3`` and ``training.epochs=20``.
 
     Raises:
@@ -142,7 +175,12 @@ def resolve(
         protocol=protocol,
         preset=preset,
         training=training,
-        changes=(*data.changes, *_changes(_plain(settled), _plain(asked))),
+        initial=initial,
+        changes=(
+            *data.changes,
+            *([f"initial weights {initial[:8]}"] if initial else []),
+            *_changes(_plain(settled), _plain(asked)),
+        ),
     )
 
 
@@ -167,6 +205,20 @@ def canonical(value: Any) -> Any:
     raise ValueError(f"a {type(value).__name__} cannot be part of a request")
 
 
+def identity(request: Request) -> dict[str, Any]:
+    """Return a request in canonical form, without what came later and is not used: see `LATER`."""
+    whole: dict[str, Any] = canonical(request)
+    usual = Training()
+    whole["training"] = {
+        name: value
+        for name, value in whole["training"].items()
+        if name not in LATER or getattr(request.training, name) != getattr(usual, name)
+    }
+    if not request.initial:
+        del whole["initial"]
+    return whole
+
+
 def digest(value: Any, length: int = 16) -> str:
     """Return a hash of the canonical form, in hexadecimal."""
     # what is plain already, as the names and numbers of a thousand clips, is not gone through in Python
@@ -183,7 +235,7 @@ def run_key(request: Request, fingerprint: str, versions: Mapping[str, int], met
         versions: ``results_version`` of the method and of the engine: raised when the same request begins to give other numbers.
         method_file, macro: hash of a method that is a file of its own; of the macro clips it is pre-trained on. Empty where it is not.
     """
-    asked = canonical(request)
+    asked = identity(request)
     del asked["changes"]
     named = {"request": asked, "data": fingerprint, "versions": dict(versions), "method_file": method_file}
     return digest(named | ({"macro": macro} if macro else {}))
@@ -197,10 +249,14 @@ def load_request(path: Path) -> Request:
     """
     try:
         parts = dict.fromkeys(("data", "training"), dict[str, Any])
-        raw = guard.checked(guard.parse_table(guard.read(path, LONGEST)), typing.get_type_hints(Request) | parts)
+        raw = guard.checked({"initial": "", **guard.parse_table(guard.read(path, LONGEST))}, typing.get_type_hints(Request) | parts)
+        usual = canonical(Training())
+        raw["training"] = {**{name: usual[name] for name in LATER}, **raw["training"]}
         for part, kind in (("data", Data), ("training", Training)):
             raw[part] = kind(**guard.checked(raw[part], typing.get_type_hints(kind)))
         request = Request(**{**raw, "changes": tuple(raw["changes"])})
+        if not re.fullmatch("([0-9a-f]{64})?", request.initial, re.ASCII):
+            raise ValueError("'initial' is no SHA-256")
         words = (request.method, request.data.on, request.data.source, request.scheme, request.protocol, *request.changes)
         if not all(word and word.isprintable() for word in words):
             raise ValueError("a name in it is empty or has characters that cannot be seen")
@@ -219,7 +275,7 @@ def _reason(error: Exception) -> str:
 
 def dump_request(request: Request) -> str:
     """Return a request as YAML, keys in the order of `Request`."""
-    return OmegaConf.to_yaml(OmegaConf.create(canonical(request)))
+    return OmegaConf.to_yaml(OmegaConf.create(identity(request)))
 
 
 def _schema(method: str, constructor: type) -> DictConfig:
@@ -367,3 +423,6 @@ def _check(training: Training) -> None:
     for name in ("lr", "weight_decay"):
         if not 0 <= getattr(training, name) < math.inf:
             raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy="give a finite number from 0")
+    for name, (low, high, what) in RANGES.items():
+        if not low <= getattr(training, name) <= high:
+            raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy=f"give {what}")

@@ -9,12 +9,15 @@ from typing import Any, ClassVar, Literal, final
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 
 from merbench import streams
 from merbench.batch import Batch, Inputs
 from merbench.config import Training
+from merbench.errors import UserError
 from merbench.layers import Keyed
 from merbench.registry import Registry
 
@@ -53,7 +56,7 @@ class Stage:
 
     Attributes:
         name: such as ``warm-up``.
-        epochs, batch, lr, weight_decay: as in ``config.Training``.
+        epochs, batch, lr, weight_decay, schedule, decay, decay_every, balance, rotate, crop, brightness: as in ``config.Training``.
         outputs, loss: bound methods used instead of ``Method.outputs`` and ``Method.loss``.
         on: what it learns from: the training subjects' clips, or the macro-expression clips of everybody but the held-out person, for
             methods with ``inputs.macro``; then ``label`` is an emotion of `sample.EMOTIONS`. The last stage is never on macro clips.
@@ -67,11 +70,37 @@ class Stage:
     outputs: Callable[[Batch], Outputs] | None = None
     loss: Callable[[Outputs, Batch], Outputs] | None = None
     on: Literal["training", "macro"] = "training"
+    schedule: Literal["constant", "step", "cosine"] | None = None
+    decay: float | None = None
+    decay_every: int | None = None
+    balance: bool | None = None
+    rotate: float | None = None
+    crop: float | None = None
+    brightness: float | None = None
 
     def filled(self, training: Training) -> Stage:
-        """Return the stage with every number set."""
-        missing = {name: getattr(training, name) for name in ("epochs", "batch", "lr", "weight_decay") if getattr(self, name) is None}
-        return replace(self, **missing)
+        """Return the stage with every setting that it shares with the request filled."""
+        return replace(self, **{name: getattr(training, name) for name in SHARED if getattr(self, name) is None})
+
+    def settings(self, training: Training) -> Training:
+        """Return the request's training settings with this stage's own over them."""
+        return replace(training, **{name: getattr(self, name) for name in SHARED if getattr(self, name) is not None})
+
+
+SHARED = ("epochs", "batch", "lr", "weight_decay", "schedule", "decay", "decay_every", "balance", "rotate", "crop", "brightness")
+"""Settings that a stage may have of its own; the others are the request's in every stage."""
+
+
+def schedule_of(stage: Stage, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+    """Return what changes an optimiser's rates after each epoch of a filled stage; None where they stay."""
+    if stage.schedule == "step":
+        assert stage.decay_every is not None
+        assert stage.decay is not None
+        return StepLR(optimizer, stage.decay_every, stage.decay)
+    if stage.schedule == "cosine":
+        assert stage.epochs is not None
+        return CosineAnnealingLR(optimizer, stage.epochs)
+    return None
 
 
 SEALED = ("forward", "training_step", "configure_optimizers", "validation_step", "test_step", "train_dataloader", "probabilities", "begin")
@@ -123,6 +152,21 @@ class Method(LightningModule):
         """Return the parts of training, in order."""
         return (Stage("train"),)
 
+    def initialise(self, state: Mapping[str, Tensor]) -> None:  # noqa: ARG002  # for those who override it
+        """Take up weights that the user has from elsewhere, once in every fold, before anything is trained.
+
+        Args:
+            state: names to tensors, from the user's file; they are this fold's own.
+
+        Raises:
+            UserError: the method takes none, unless it says otherwise; or these are not what it can take.
+        """
+        raise UserError(
+            f"{type(self).__name__} takes no initial weights",
+            where="--initial",
+            remedy="leave --initial out, or choose a method that takes them",
+        )
+
     def measures(self, batch: Batch) -> Outputs:  # noqa: ARG002  # for those who override it
         """Return what else is worth knowing of held-out clips, each (B,): how well a learned displacement agrees with a reference, say.
 
@@ -172,10 +216,12 @@ class Method(LightningModule):
         return {"loss": losses["total"]}
 
     @final
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the current stage's optimiser over the parameters that ask for a gradient."""
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the current stage's optimiser over the parameters that ask for a gradient, and its schedule, which Lightning steps by epoch."""
         assert self._stage is not None, "begin(stage) comes first"
-        return self.optimizer(self._stage, [parameter for parameter in self.parameters() if parameter.requires_grad])
+        optimizer = self.optimizer(self._stage, [parameter for parameter in self.parameters() if parameter.requires_grad])
+        schedule = schedule_of(self._stage, optimizer)
+        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     @final
     def probabilities(self, batch: Batch) -> Tensor:

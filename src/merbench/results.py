@@ -16,7 +16,7 @@ from typing import get_type_hints
 
 import merbench
 from merbench import guard
-from merbench.config import Request, canonical, digest, dump_request, load_request, run_key, shipped
+from merbench.config import Request, digest, dump_request, identity, load_request, run_key, shipped
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write_fold
 
@@ -80,7 +80,7 @@ def plan_of(request: Request, provenance: Provenance) -> str:
     Who strikes a subject from the provenance, or a change from the request's name, is found out by the folds.
     """
     names = ("request_key", "folds", "clips", "classes", "data", "results_versions", "method_file", "parameters")
-    return digest([canonical(request), *(getattr(provenance, name) for name in names)])
+    return digest([identity(request), *(getattr(provenance, name) for name in names)])
 
 
 def environment(engine: str, device: str) -> dict[str, str]:

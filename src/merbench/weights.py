@@ -71,26 +71,53 @@ def load(path: Path, expected_sha256: str | None = None) -> dict[str, Any]:
         UserError: it is no file of weights, holds what weights are not, is damaged, or is not the expected one.
     """
     try:
-        content = guard.read(path, LARGEST)
+        state = parsed(guard.read(path, LARGEST))
+        if expected_sha256 is not None and digest(state) != expected_sha256:
+            raise ValueError("they are not the weights that the fold was judged with")
+        return state
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """Return the state dict of a file; nothing in it is run, and it cannot ask for more memory than it is long.
+
+    Args:
+        content: of the file, as torch writes it.
+
+    Raises:
+        ValueError: it is no file of weights, holds what weights are not, or is damaged.
+    """
+    try:
         _check_archive(content)
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or not state:
             raise ValueError(f"it holds a {type(state).__name__}, no table of tensors")
-        tensors = [value for _, value in _leaves("", state) if isinstance(value, Tensor)]
-        if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > len(content):
-            raise ValueError("its tensors are larger than the file")
-        for name, value in _leaves("", state):
-            if isinstance(value, Tensor) and not torch.isfinite(value).all():
-                raise ValueError(f"'{name[:80]}' is not finite")
-        if expected_sha256 is not None and digest(state) != expected_sha256:
-            raise ValueError("they are not the weights that the fold was judged with")
+        check(state, len(content))
         return state
-    except UserError:
-        raise
     except pickle.UnpicklingError as error:
-        raise _unreadable(path, "it holds a program or objects, not weights: nothing of it was run") from error
+        raise ValueError("it holds a program or objects, not weights: nothing of it was run") from error
     except Exception as error:  # torch raises whatever its parser meets in bytes that somebody else wrote
-        raise _unreadable(path, (str(error) or type(error).__name__).splitlines()[0][:200]) from error
+        raise ValueError((str(error) or type(error).__name__).splitlines()[0][:200]) from error
+
+
+def check(state: State, length: int) -> None:
+    """Refuse what no state dict holds.
+
+    Args:
+        state: read from a file.
+        length: of the file, in bytes.
+
+    Raises:
+        ValueError: its tensors are larger than the file or not finite, or it holds what is neither tensor nor plain.
+    """
+    leaves = list(_leaves("", state))
+    tensors = {name: value for name, value in leaves if isinstance(value, Tensor)}
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > length:
+        raise ValueError("its tensors are larger than the file")
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"'{name[:80]}' is not finite")
 
 
 def of_fold(run: Run, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.config import Data, Request, canonical, digest, resolve, run_key
+from merbench.config import Data, Request, digest, identity, resolve, run_key
 from merbench.data import manifest, protocol
 from merbench.data.datamodule import LosoDataModule, serve
 from merbench.data.prepared import Prepared
@@ -157,7 +157,7 @@ def test_who_does_not_ask_has_the_key_and_the_bits_of_before(
     judged: Prepared, felt: Prepared, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = {"method": 1, "engine": 1}
-    before = canonical(request_)
+    before = identity(request_)
     del before["changes"]
     whole = {"request": before, "data": "f" * 16, "versions": versions, "method_file": ""}
     assert run_key(request_, "f" * 16, versions) == digest(whole)

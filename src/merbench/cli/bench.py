@@ -61,12 +61,19 @@ def bench(
         str | None,
         typer.Option(help="Beside the whole method, this ablation of it, or all; one table says what each costs."),
     ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights from which every fold starts: a state dict (.pt or .safetensors) with the method's own names. "
+            "Whom they have seen is not known: the row names them."
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
         code = _bench(
-            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, ablation
+            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, ablation, initial
         )
     raise typer.Exit(code)
 
@@ -86,6 +93,7 @@ def _bench(
     apex: Literal["middle", "flow", "table"],
     face: Literal["aligned", "owner"],
     ablation: str | None,
+    initial: Path | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
     chosen = ablate.asked(method, ablation, overrides)
@@ -113,6 +121,7 @@ def _bench(
             save_weights=save_weights,
             apex=apex,
             face=face,
+            initial=initial,
         )
 
     with watching() as watch:

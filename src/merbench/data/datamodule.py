@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.nn import functional
@@ -16,7 +17,7 @@ from merbench import streams
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.config import Training
 from merbench.data import faces
-from merbench.data.augment import mirror_some
+from merbench.data.augment import augmented
 from merbench.data.flow import GREY, resized, resized_flow, strain
 from merbench.data.prepared import Prepared
 from merbench.displacement import median
@@ -63,9 +64,29 @@ def references(prepared: Prepared, inputs: Inputs) -> Batch:
     return batch
 
 
-def steps_per_epoch(folds: Sequence[Fold], batch: int) -> int:
-    """Return ceil(N_max / batch) with N_max over ALL folds of the protocol: every fold takes the same number of steps."""
-    return math.ceil(max(len(fold.train) for fold in folds) / batch)
+def epoch_sizes(folds: Sequence[Fold], labels: NDArray[np.int64] | None = None) -> list[int]:
+    """Return how many clips an epoch of each fold has.
+
+    Args:
+        folds: of the protocol.
+        labels: of the whole set, for balanced epochs: classes that a fold has, times the clips of the largest of them.
+    """
+    if labels is None:
+        return [len(fold.train) for fold in folds]
+    counts = [np.bincount(labels[list(fold.train)], minlength=1) for fold in folds]
+    return [int(np.count_nonzero(each) * each.max()) for each in counts]
+
+
+def steps_per_epoch(folds: Sequence[Fold], batch: int, labels: NDArray[np.int64] | None = None) -> int:
+    """Return ceil(N_max / batch) with N_max over ALL folds of the protocol: every fold takes the same number of steps.
+
+    Args:
+        folds: all of them.
+        batch: at most so many clips a step.
+        labels: of the whole set, for balanced epochs. How many clips each class of a scheme has is known of every scheme, as the number of
+            clips is; whose they are is not told by it.
+    """
+    return math.ceil(max(epoch_sizes(folds, labels)) / batch)
 
 
 def training_clips(everything: Batch, fold: Fold) -> Batch:
@@ -85,14 +106,42 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return _map(batch, lambda tensor: tensor.to(device))
 
 
+def repetitions(key: int, clips: Tensor, labels: Tensor) -> Tensor:
+    """Return how often each clip stands in a balanced epoch, (n,) int64: every class as often as the largest has clips.
+
+    A clip of a smaller class stands there floor or ceil of its share; to whom the remainder goes is drawn.
+
+    Args:
+        key: of the fold and epoch.
+        clips, labels: (n,), of the training clips.
+    """
+    counts = torch.bincount(labels)
+    largest, own = counts.max(), counts[labels]
+    drawn = streams.shuffled(key, clips)
+    grouped = drawn[torch.argsort(labels[drawn], stable=True)]  # class by class, each in an order that is drawn
+    starts = counts.cumsum(0) - counts
+    place = torch.empty_like(labels)
+    place[grouped] = torch.arange(len(clips), device=clips.device) - starts[labels[grouped]]
+    return largest // own + (place < largest % own)
+
+
+def counters(clips: Tensor, positions: Tensor) -> Tensor:
+    """Return one number for each place of an epoch, (n,) int64, all different: the clip's own where it stands there for the first time."""
+    ranked = torch.argsort(positions, stable=True)
+    first = torch.searchsorted(positions[ranked].contiguous(), positions[ranked].contiguous())
+    times = torch.empty_like(positions)
+    times[ranked] = torch.arange(len(positions), device=positions.device) - first
+    return clips[positions] + (times << 32)
+
+
 class LosoDataModule(LightningDataModule):
     """The training clips of one fold, resident, in batches. Nothing of the held-out subject is in it.
 
     Args:
         resident: from `training_clips`, on the device.
         steps: per epoch, the same in every fold.
-        training: order and mirroring.
-        key: of the fold, seed and stage; order and augmentation draw from it, by epoch and clip.
+        training: order, balance and augmentation.
+        key: of the fold, seed and stage; order and augmentation draw from it, by epoch, clip and repetition.
     """
 
     def __init__(self, resident: Batch, steps: int, training: Training, key: int) -> None:
@@ -100,16 +149,21 @@ class LosoDataModule(LightningDataModule):
         self.resident, self.steps, self.training, self.key = resident, steps, training, key
 
     def order(self, epoch: int) -> Tensor:
-        """Return the positions of the training clips, (n,) int64, in the order of an epoch."""
+        """Return the positions of the training clips, (n,) int64, in the order of an epoch; of a balanced one some stand there repeatedly."""
+        clips, labels = self.resident["clip"], self.resident["label"]
+        positions = torch.arange(len(clips), device=clips.device)
+        if self.training.balance:
+            positions = torch.repeat_interleave(positions, repetitions(streams.key_of(self.key, "balance", epoch), clips, labels))
         if self.training.order == "by-class":
-            return torch.argsort(self.resident["label"], stable=True)
-        return streams.shuffled(streams.key_of(self.key, "order", epoch), self.resident["clip"])
+            return positions[torch.argsort(labels[positions], stable=True)]
+        return positions[streams.shuffled(streams.key_of(self.key, "order", epoch), counters(clips, positions))]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield an epoch's batches: nearly equal parts of its order, each clip once."""
-        for positions in torch.tensor_split(self.order(epoch), self.steps):
-            batch = single(_take(self.resident, positions))
-            yield mirror_some(batch, streams.key_of(self.key, "mirror", epoch)) if self.training.mirror else batch
+        """Yield an epoch's batches: nearly equal parts of its order, each clip once, or as often as balance asks for."""
+        order = self.order(epoch)
+        draws = counters(self.resident["clip"], order)
+        for positions, drawn in zip(torch.tensor_split(order, self.steps), torch.tensor_split(draws, self.steps), strict=True):
+            yield augmented(single(_take(self.resident, positions)), self.training, self.key, epoch, drawn)
 
     def train_dataloader(self) -> Loader:
         """Return the batches of the trainer's current epoch."""
@@ -134,33 +188,49 @@ def check_training(prepared: Prepared, inputs: Inputs, training: Training) -> No
     """Refuse training settings that the data cannot bear.
 
     Raises:
-        UserError: mirroring relative flow that is not centred, since u has no zero to be negated about; or landmarks without an image.
+        UserError: moving relative flow that is not centred, since its vectors have no zero to be negated, turned or scaled about; landmarks
+            without an image; or another brightness of what has no frames.
     """
-    if training.mirror and inputs.landmarks and inputs.frame is None and inputs.flow is None:
+    moves = {
+        "mirror": (training.mirror, "mirrored", "false"),
+        "rotate": (training.rotate > 0, "turned", "0"),
+        "crop": (training.crop < 1, "cropped", "1"),
+    }
+    for name, (asked, done, off) in moves.items():
+        if asked and inputs.landmarks and inputs.frame is None and inputs.flow is None:
+            raise UserError(
+                f"landmarks alone cannot be {done}: there is no image whose width says where",
+                where=f"training.{name}",
+                remedy=f"training.{name}={off}, or ask for frames or flow beside the landmarks",
+            )
+        if asked and prepared.units == "relative" and inputs.flow is not None and inputs.flow.stabilisation == "none":
+            raise UserError(
+                f"flow in relative units has no zero, so it cannot be {done} before it is centred",
+                where=f"training.{name}",
+                remedy=f"training.{name}={off}, or a method whose flow is stabilised by its median",
+            )
+    if training.brightness and inputs.frame is None:
         raise UserError(
-            "landmarks alone cannot be mirrored: there is no image whose width says where",
-            where="training.mirror",
-            remedy="training.mirror=false, or ask for frames or flow beside the landmarks",
-        )
-    if training.mirror and prepared.units == "relative" and inputs.flow is not None and inputs.flow.stabilisation == "none":
-        raise UserError(
-            "flow in relative units has no zero, so it cannot be mirrored before it is centred",
-            where="training.mirror",
-            remedy="training.mirror=false, or a method whose flow is stabilised by its median",
+            "the method reads no frames, so there is nothing to make brighter or darker",
+            where="training.brightness",
+            remedy="training.brightness=0, or a method that reads frames",
         )
 
 
-def check_batch(folds: Sequence[Fold], batch: int) -> None:
+def check_batch(folds: Sequence[Fold], batch: int, labels: NDArray[np.int64] | None = None) -> None:
     """Refuse a batch so small that a fold has fewer clips than an epoch has steps.
+
+    Args:
+        folds, batch, labels: as in `steps_per_epoch`.
 
     Raises:
         UserError: with the smallest batch that works.
     """
-    fewest = min(len(fold.train) for fold in folds)
-    if steps_per_epoch(folds, batch) > fewest:
-        works = next(size for size in itertools.count(batch) if steps_per_epoch(folds, size) <= fewest)
+    fewest, steps = min(epoch_sizes(folds, labels)), steps_per_epoch(folds, batch, labels)
+    if steps > fewest:
+        works = next(size for size in itertools.count(batch) if steps_per_epoch(folds, size, labels) <= fewest)
         raise UserError(
-            f"with {batch} clips a step an epoch has {steps_per_epoch(folds, batch)} steps, and the smallest fold has {fewest} clips",
+            f"with {batch} clips a step an epoch has {steps} steps, and the smallest fold has {fewest} clips",
             where="training.batch",
             remedy=f"training.batch={works} or more",
         )

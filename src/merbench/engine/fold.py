@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from numpy.typing import NDArray
+from torch import Tensor
 
 from merbench import streams, weights
 from merbench.batch import Batch
@@ -67,6 +68,8 @@ def train(
     known: Batch | None = None,
     seal: Seal = lambda *_: None,
     macro: Macro | None = None,
+    counted: NDArray[np.int64] | None = None,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> tuple[FoldResult, Cost, Method]:
     """Train one fold and return what it leaves, what it cost and the trained method.
 
@@ -85,6 +88,9 @@ def train(
         known: what held-out clips are measured by beside their scores, from `references_of`; None measures nothing.
         seal: shown each stage's method and optimisers when it ends; an audit compares them.
         macro: what stages on macro clips learn from, for methods that ask for it.
+        counted: labels by which the steps of balanced epochs are counted; None for those of ``prepared``. An audit gives the true ones: as the
+            number of clips, the number of each class stays when what is held out is replaced.
+        initial: weights from which every fold starts, where the request has any.
 
     Raises:
         FoldError: a loss or a probability is not finite, predicting changes the method, or a stage is on macro clips that are not there.
@@ -93,7 +99,10 @@ def train(
     key = streams.key_of(request.method, request.scheme, fold.held_out, seed)
     with quiet(), one_thread(), isolated(key):
         method = build(request, len(prepared.classes))
+        if initial is not None:
+            method.initialise({name: tensor.clone() for name, tensor in initial.items()})
         method.seed_layers(streams.key_of(key, "layers"))
+        labels = prepared.labels if counted is None else counted
         resident = to_device(training_clips(everything, fold), device)
         recorder = Recorder(request.training.record, to_device(held_out_clips(everything, fold), device), tick)
         if isinstance(method, ClosedForm):
@@ -103,7 +112,7 @@ def train(
             stages = [stage.filled(request.training) for stage in method.stages()]
             recorder.total = sum(stage.epochs or 0 for stage in stages)
             for stage in stages:
-                module = _module(stage, request, resident, fold, folds, macro, device, streams.key_of(key, stage.name))
+                module = _module(stage, request, resident, fold, folds, labels, macro, device, streams.key_of(key, stage.name))
                 recorder.take(stage, last=stage is stages[-1])
                 method.begin(stage)
                 trainer = _trainer(stage, device, recorder)
@@ -189,17 +198,20 @@ def _module(
     resident: Batch,
     fold: Fold,
     folds: Sequence[Fold],
+    labels: NDArray[np.int64],
     macro: Macro | None,
     device: torch.device,
     key: int,
 ) -> LosoDataModule:
     """Return what a stage learns from: the training subjects' clips, or the macro clips of everybody but the held-out person."""
+    settings = stage.settings(request.training)
     if stage.on == "training":
-        return LosoDataModule(resident, steps_per_epoch(folds, stage.batch or 1), request.training, key)
+        steps = steps_per_epoch(folds, settings.batch, labels if settings.balance else None)
+        return LosoDataModule(resident, steps, settings, key)
     if macro is None:
         raise FoldError(f"stage '{stage.name}' is on macro clips, and none were given")
-    steps = steps_per_epoch(macro.folds, stage.batch or 1)
-    return LosoDataModule(to_device(macro.clips(fold.held_out), device), steps, request.training, key)
+    steps = steps_per_epoch(macro.folds, settings.batch, macro.counted if settings.balance else None)
+    return LosoDataModule(to_device(macro.clips(fold.held_out), device), steps, settings, key)
 
 
 def weights_digest(method: Method) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from merbench.batch import Batch, Inputs
 from merbench.data import protocol
 from merbench.data.datamodule import check_batch, serve, training_clips
@@ -21,10 +24,12 @@ class Macro:
     Attributes:
         everything: all of them as the method wants them, with the index in `sample.EMOTIONS` as ``label``.
         folds: for each fold of the protocol, in its order, the clips that it may learn from.
+        counted: labels by which the steps of balanced epochs are counted: the true ones, whatever an audit puts in their place.
     """
 
     everything: Batch
     folds: tuple[Fold, ...]
+    counted: NDArray[np.int64]
 
     def clips(self, held_out: str) -> Batch:
         """Return the clips from which the fold that holds this out may learn."""
@@ -32,18 +37,20 @@ class Macro:
         return training_clips(self.everything, fold)
 
 
-def served(prepared: Prepared, inputs: Inputs, folds: Sequence[Fold]) -> Macro:
+def served(prepared: Prepared, inputs: Inputs, folds: Sequence[Fold], counted: NDArray[np.int64] | None = None) -> Macro:
     """Return the macro clips as a method wants them.
 
     Args:
         prepared: the macro clips.
         inputs: of the method.
         folds: all folds of the protocol.
+        counted: the true labels, where others stand in ``prepared``.
 
     Raises:
         UserError: the source cannot serve these inputs; says why.
     """
-    return Macro(serve(prepared, inputs), protocol.pretraining(prepared.clips, folds))
+    counted = prepared.labels if counted is None else counted
+    return Macro(serve(prepared, inputs), protocol.pretraining(prepared.clips, folds), counted)
 
 
 def check_stages(method: Method, name: str) -> None:
@@ -92,4 +99,4 @@ def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fol
         )
     for stage in stages:
         if stage.on == "macro":
-            check_batch(shares, stage.batch or 1)
+            check_batch(shares, stage.batch or 1, prepared.labels if stage.balance else None)

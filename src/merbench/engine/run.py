@@ -18,6 +18,7 @@ from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
 from merbench.data.protocol import check, folds_of
 from merbench.engine import fold, workers
+from merbench.engine import initial as initials
 from merbench.engine.pretraining import check_sizes
 from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
@@ -35,7 +36,7 @@ HOPELESS = 3
 class Plan:
     """A request made ready: its run's folder, how its method is loaded (name or file, and the file's text), its data, its folds.
 
-    ``macro`` is the folder of the macro clips that it is pre-trained on, if it is.
+    ``macro`` is the folder of the macro clips that it is pre-trained on, if it is; ``initial`` the file of weights that it starts from.
     """
 
     request: Request
@@ -49,6 +50,7 @@ class Plan:
     provenance: Provenance
     macro: Path | None = None
     save_weights: bool = False
+    initial: Path | None = None
 
     @property
     def names(self) -> list[str]:
@@ -83,6 +85,7 @@ def plan(
     save_weights: bool = False,
     apex: Apex = "middle",
     face: Face = "aligned",
+    initial: Path | None = None,
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
@@ -94,6 +97,7 @@ def plan(
         protocol: how folds are made: ``loso`` or ``lodo``.
         watch: told how far the preparation of the data is.
         save_weights: keep each fold's weights beside its file; no part of the request.
+        initial: a file of weights from which every fold starts. The request has its hash; where it lies is written nowhere.
 
     Raises:
         UserError: anything in the request or the data is wrong.
@@ -102,17 +106,21 @@ def plan(
     name, constructor = loaded.name, METHODS[loaded.name]
     schemes.check(scheme)
     data = Data(databases.join(databases.databases_of(on)), source, apex, face)
-    request = resolve(name, constructor, data=data, scheme=scheme, protocol=protocol, preset=preset, overrides=overrides)
+    weights, hashed = (None, "") if initial is None else initials.read(initial)
+    request = resolve(name, constructor, data=data, scheme=scheme, protocol=protocol, preset=preset, overrides=overrides, initial=hashed)
     check(protocol, databases.databases_of(on))
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)
     prepared = store.load(*folders)
-    trial = tried(request, prepared, method)
-    check_training(prepared, trial.inputs, request.training)
+    trial = tried(request, prepared, method, weights)
     folds = folds_of(protocol, prepared.clips)
+    if not trial.stages():
+        check_training(prepared, trial.inputs, request.training)
     for stage in trial.stages():
+        settings = stage.settings(request.training)
+        check_training(prepared, trial.inputs, settings)
         if stage.on == "training":
-            check_batch(folds, stage.filled(request.training).batch or 1)
+            check_batch(folds, settings.batch, prepared.labels if settings.balance else None)
     check_changes(request, trial)
     macro, macro_data = _macro(request, trial, folds, method, watch, worker_count) if trial.inputs.macro else (None, {})
     devices = _devices(worker_count)
@@ -138,7 +146,18 @@ def plan(
         commit=commit(),
     )
     return Plan(
-        request, Run(folder_of(root, request, key)), method, loaded.source, folders, folds, seeds, devices, provenance, macro, save_weights
+        request,
+        Run(folder_of(root, request, key)),
+        method,
+        loaded.source,
+        folders,
+        folds,
+        seeds,
+        devices,
+        provenance,
+        macro,
+        save_weights,
+        initial,
     )
 
 
@@ -196,6 +215,7 @@ def _job(planned: Plan) -> workers.Job:
         planned.provenance.environment,
         planned.macro,
         planned.save_weights,
+        planned.initial,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn.modules.dropout import _DropoutNd
 
 from merbench import methods
@@ -18,21 +19,24 @@ from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
 from merbench.errors import UserError, told
-from merbench.method import ClosedForm, Method
+from merbench.method import SHARED, ClosedForm, Method
 from merbench.sample import Fold
 
 
-def tried(request: Request, prepared: Prepared, asked: str) -> Method:
+def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str, Tensor] | None = None) -> Method:
     """Build the method and send two clips through it, so that a fault is told now and not by forty folds.
 
     Stages on macro clips are left to `tried_on_macro`: it is this method that says whether such clips are needed.
 
     Raises:
-        UserError: it cannot be built with these arguments, its stages do not fit what it asks for, or it cannot read these clips.
+        UserError: it cannot be built with these arguments, its stages do not fit what it asks for, it cannot read these clips, or it cannot
+            start from these weights.
     """
     _check_size(request, len(prepared.classes), _told(request))
     with _telling(request, asked):
         trial = fold.build(request, len(prepared.classes))
+        if initial is not None:
+            trial.initialise(initial)
         check_stages(trial, request.method)
         check_served(prepared, trial.inputs)
         everything = serve(prepared.first(2), trial.inputs)
@@ -120,14 +124,20 @@ def check_changes(request: Request, trial: Method) -> None:
         UserError: names the override.
     """
     stages = trial.stages()
+    settled = [stage.settings(request.training) for stage in stages]
     for change in request.changes:
         section, _, rest = change.partition(".")
         setting = rest.partition("=")[0]
         if section != "training":
             continue
-        read = bool(stages) if setting in ("order", "mirror", "record") else any(getattr(stage, setting) is None for stage in stages)
-        if not read:
-            why = "each of its stages sets its own" if stages else "it is solved at once, not trained by steps"
+        why = "" if stages else "it is solved at once, not trained by steps"
+        if stages and setting in SHARED and all(getattr(stage, setting) is not None for stage in stages):
+            why = "each of its stages sets its own"
+        elif setting in ("decay", "decay_every") and all(each.schedule != "step" for each in settled):
+            why = why or "no stage's schedule is step"
+        elif setting == "crop_at" and all(each.crop == 1 for each in settled):
+            why = why or "nothing is cropped"
+        if why:
             raise UserError(f"{request.method} does not read training.{setting}: {why}", where=change, remedy="leave this override out")
 
 

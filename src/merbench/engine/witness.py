@@ -117,7 +117,7 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
         request = replace(request, training=replace(request.training, record="last"))
     elif case.change == "permuted labels":
         everything = {**everything, "label": permuted(everything["label"], split)}
-    macro = pretraining.served(_macro(case, split), inputs, folds) if case.macro else None
+    macro = pretraining.served(_macro(case, split), inputs, folds, store.load(case.macro).labels) if case.macro else None
     weights, optimiser = {}, {}
 
     def seal(stage: Stage, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
@@ -129,8 +129,10 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
     with watching(case.watched, opened):
         if case.change == "again":  # what passes from one fold to the next would be in the other's training
             before = folds[(case.fold + 1) % len(folds)]
-            fold.train(request, prepared, everything, before, folds, 0, device, {}, macro=macro)
-        result, _, method = fold.train(request, prepared, everything, split, folds, 0, device, {}, seal=seal, macro=macro)
+            fold.train(request, prepared, everything, before, folds, 0, device, {}, macro=macro, counted=true.labels)
+        result, _, method = fold.train(
+            request, prepared, everything, split, folds, 0, device, {}, seal=seal, macro=macro, counted=true.labels
+        )
         with one_thread(), isolated(streams.key_of("held-out")):
             probed = method.probabilities(to_device(held_out_clips(probe, split), device)).cpu().numpy()
         lonely, (alone, strangers, renumbered) = "", (probed, probed, probed)

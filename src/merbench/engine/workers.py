@@ -70,7 +70,10 @@ Event = Progress | Finished | Failed
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a run needs to know; ``method`` is a name or a file, ``macro`` the folder of macro clips where it asks for them."""
+    """What every worker of a run needs to know.
+
+    ``method`` is a name or a file, ``macro`` the folder of macro clips where it asks for them, ``initial`` the file of weights it starts from.
+    """
 
     request: Request
     method: str
@@ -79,6 +82,7 @@ class Job:
     environment: Mapping[str, str]
     macro: Path | None = None
     save_weights: bool = False
+    initial: Path | None = None
 
 
 @dataclass(eq=False)
@@ -225,7 +229,7 @@ def _ready(job: Job, device_name: str) -> Train:
     from merbench import methods, weights
     from merbench.data import protocol, store
     from merbench.data.datamodule import serve
-    from merbench.engine import fold, pretraining
+    from merbench.engine import fold, initial, pretraining
 
     methods.load(job.method, job.source)
     prepared = store.load(*job.prepared)
@@ -233,12 +237,24 @@ def _ready(job: Job, device_name: str) -> Train:
     method = fold.build(job.request, len(prepared.classes))
     everything, known = serve(prepared, method.inputs), fold.references_of(method, prepared)
     macro = pretraining.served(store.load(job.macro), method.inputs, folds) if job.macro else None
+    state = initial.read(job.initial, job.request.initial)[0] if job.initial else None
     device = torch.device(device_name)
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
 
     def train(task: Task, tick: Callable[[float], None]) -> Finished:
         result, cost, trained = fold.train(
-            job.request, prepared, everything, folds[task.fold], folds, task.seed, device, dict(job.environment), tick, known, macro=macro
+            job.request,
+            prepared,
+            everything,
+            folds[task.fold],
+            folds,
+            task.seed,
+            device,
+            dict(job.environment),
+            tick,
+            known,
+            macro=macro,
+            initial=state,
         )
         return Finished(task, result, cost, weights.packed(trained) if job.save_weights else None)
 
