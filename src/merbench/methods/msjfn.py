@@ -69,7 +69,7 @@ class MSJFN(Method):
             "The flow image is u, v and their length, u and v divided by the 99th percentile of their parts, not an image of eight bits.",
             "The clip's median flow is removed as head motion, training clips are mirrored at random, and a clip is judged by the mean "
             "probabilities of itself and its mirror image; none of this is known of the paper.",
-            "AdamW with a falling rate, 30 epochs, label smoothing; chosen on rendered faces whose flow was stretched as published flow is.",
+            "AdamW with a falling rate, 20 balanced epochs, label smoothing; chosen on rendered faces whose flow was stretched as published flow is.",
         ),
     )
 
