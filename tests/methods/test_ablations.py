@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from merbench import ablations, methods
 from merbench.ablations import Ablation
-from merbench.config import Data, resolve
+from merbench.batch import Inputs
+from merbench.config import Data
 from merbench.data import protocol
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.engine.pretraining import Macro
 from merbench.method import METHODS, Stage
+from merbench.presets import resolve
 from merbench.results import environment
 from merbench.sample import EMOTIONS, Clip
 from tests.contract import batch_for
@@ -32,16 +35,16 @@ EVERY = [(name, each) for name in methods.NAMES for each in ablations.listed(nam
 
 @pytest.mark.parametrize("name", [name for name in methods.NAMES if ablations.listed(name)])
 def test_every_ablation_gives_other_outputs_than_the_method_and_than_the_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the same few steps of training from the same weights, on a held-out subject."""
+    """After the same few steps of training from the same weights, on a held-out subject; or it asks the data module for other inputs."""
     constructor: Any = METHODS[name]
     whole = constructor.stages
     monkeypatch.setattr(constructor, "stages", lambda self: tuple(_short(stage) for stage in whole(self)))
     found = {"the whole method": trained(name, ())}
     for each in ablations.listed(name):
-        outputs = trained(name, each.overrides)
-        same = [other for other, known in found.items() if outputs.shape == known.shape and np.array_equal(outputs, known)]
+        inputs, outputs = trained(name, each.overrides)
+        same = [other for other, (reads, known) in found.items() if reads == inputs and np.array_equal(outputs, known)]
         assert not same, f"{each.name} puts out what {same[0]} does"
-        found[each.name] = outputs
+        found[each.name] = inputs, outputs
 
 
 @pytest.mark.parametrize(("name", "ablation"), EVERY, ids=[f"{name}-{each.name}" for name, each in EVERY])
@@ -56,8 +59,8 @@ def _short(stage: Stage) -> Stage:
     return dataclasses.replace(stage, epochs=None if stage.epochs is None else min(stage.epochs, 1))
 
 
-def trained(name: str, overrides: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    """Return the held-out probabilities of a few clips after an epoch of each stage."""
+def trained(name: str, overrides: tuple[str, ...]) -> tuple[Inputs, NDArray[np.float32]]:
+    """Return what is asked of a clip, and the held-out probabilities of a few clips after an epoch of each stage."""
     few = ("training.epochs=1", "training.batch=6")
     request = resolve(name, METHODS[name], data=Data("smic"), preset="quick", overrides=(*few, *overrides))
     inputs = fold.build(request, 3).inputs
@@ -69,8 +72,9 @@ def trained(name: str, overrides: tuple[str, ...]) -> np.ndarray[Any, Any]:
     macro = None
     if inputs.macro:
         felt = batch_for(inputs, 10, len(EMOTIONS), seed=1)
-        macro = Macro(felt, tuple(dataclasses.replace(each, train=tuple(range(10)), test=()) for each in folds))
+        everybody = tuple(dataclasses.replace(each, train=tuple(range(10)), test=()) for each in folds)
+        macro = Macro(felt, everybody, felt["label"].numpy())
     result, _, _ = fold.train(
         request, prepared, everything, folds[0], folds, 0, torch.device("cpu"), environment("local", "cpu"), macro=macro
     )
-    return np.asarray(result.probabilities[-1])
+    return inputs, result.probabilities[-1]
