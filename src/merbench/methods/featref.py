@@ -63,7 +63,7 @@ class FeatRef(Method):
             "proposal loss is a binary cross-entropy of each branch's score, present clips weighing up to five times, as counted in the batch.",
             "The clip's median flow is removed as head motion, flow is divided by the 99th percentile of its parts, training clips are mirrored at "
             "random, and a clip is judged by the mean logits of itself and its mirror image; none of this is known of the paper.",
-            "AdamW with a falling rate, 30 epochs, label smoothing, dropout; chosen on rendered faces whose flow was stretched as published flow is.",
+            "AdamW with a falling rate, 28 epochs, label smoothing, dropout; all chosen on rendered faces whose flow was stretched as published flow is.",
         ),
     )
 
