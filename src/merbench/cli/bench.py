@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from merbench.cli import asked
-from merbench.cli.asked import ApexOption, FaceOption
+from merbench.cli.asked import ApexOption, FaceOption, MacroOption
 from merbench.cli.progress import console, heed, interruptible, watching
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def bench(
             "--save-weights", help="Keep each fold's weights. Those of a method that remembers its training clips (svm_flow) hold them."
         ),
     ] = False,
+    macro: MacroOption = None,
     initial: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +68,7 @@ def bench(
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
         code = _bench(
-            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, initial
+            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, initial, macro
         )
     raise typer.Exit(code)
 
@@ -87,6 +88,7 @@ def _bench(
     apex: Literal["middle", "flow", "table"],
     face: Literal["aligned", "owner"],
     initial: Path | None,
+    macro: Literal["casme3", "expressions"] | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
     settled = asked.settle(method, on, scheme, source, workers)
@@ -114,6 +116,7 @@ def _bench(
                 apex=apex,
                 face=face,
                 initial=initial,
+                macro_from=macro or "",
             )
             for each, of in settled.runs
         ]

@@ -57,4 +57,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     )
     console.print(f"reads       {reads}", markup=False)
     if trial.inputs.macro:
-        console.print("pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro)", markup=False)
+        console.print(
+            "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
+            markup=False,
+        )
