@@ -144,8 +144,6 @@ def _counts(name: str, folder: Path) -> str:
     if name == load.SYNTHETIC:
         there = ["macro-expression clips to pre-train on"] if macro.place(load.SYNTHETIC, folder) else []
         there += ["expression pictures to pre-train on"] if macro.place(load.SYNTHETIC, folder, expressions.NAME) else []
-        if there and not any(load.rendered_size(place, folder) for place in databases.places()):
-            return ", ".join(there)
         return ", ".join([load.rendered(folder), *there])
     if name == expressions.NAME:
         return macro.real_pictures(folder).told

@@ -59,7 +59,9 @@ class Found:
         counts = Counter(each.clip.emotion for each in self.footage)
         named = {each.clip.subject for each in self.footage} - {f"{NAME}/{NOBODY}"}
         words = f"{len(self.footage)} pictures: {', '.join(f'{emotion} {counts[emotion]}' for emotion in EMOTIONS if counts[emotion])}"
-        words += f"; of {len(named)} named persons" if named else "; of whom is not known"
+        nobody = sum(each.clip.subject == f"{NAME}/{NOBODY}" for each in self.footage)
+        words += f"; of {len(named)} named persons" if named else ""
+        words += f"; of whom is not known of {nobody}" if nobody else ""
         left = ", ".join(f"{name} ({count})" for name, count in self.left_out.items())
         return words + (f"; left out: {left}" if left else "")
 
