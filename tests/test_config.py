@@ -10,9 +10,10 @@ from typing import Literal
 
 import pytest
 
-from merbench import config
-from merbench.config import Data, Request, Training, dump_request, load_request, resolve, run_key
+from merbench import config, presets
+from merbench.config import Data, Request, Training, load_request, run_key
 from merbench.errors import UserError
+from merbench.presets import dump_request, resolve
 
 
 class Example:
@@ -103,7 +104,7 @@ def test_an_argument_without_default_is_the_authors_mistake() -> None:
 def test_a_preset_with_an_unknown_key_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "example").mkdir()
     (tmp_path / "example" / "full.yaml").write_text("training: {epoch: 3}\n")
-    monkeypatch.setattr(config, "shipped", lambda folder: tmp_path)
+    monkeypatch.setattr(presets, "shipped", lambda folder: tmp_path)
     with pytest.raises(UserError, match=r"full\.yaml"):
         ask()
 
@@ -112,7 +113,7 @@ def test_quick_lies_over_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "example").mkdir()
     (tmp_path / "example" / "full.yaml").write_text("training: {epochs: 900, lr: 0.5}\nmethod: {c: 9}\n")
     (tmp_path / "quick.yaml").write_text("training: {epochs: 20}\n")
-    monkeypatch.setattr(config, "shipped", lambda folder: tmp_path)
+    monkeypatch.setattr(presets, "shipped", lambda folder: tmp_path)
     full, quick = ask(), resolve("example", Example, data=Data(), preset="quick")
     assert (full.training.epochs, full.training.lr, full.arguments["c"], full.name) == (900, 0.5, 9.0, "example")
     assert (quick.training.epochs, quick.training.lr, quick.name) == (20, 0.5, "example"), "a preset is no override"

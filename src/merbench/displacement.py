@@ -62,6 +62,25 @@ def even(frames: Tensor) -> Tensor:
     return (frames - mean) / (deviation + 1e-3)
 
 
+def dynamic_image(frames: Tensor) -> Tensor:
+    """Return all frames of each clip in one, (B, C, H, W), by approximate rank pooling (Bilen et al., CVPR 2016, equation 5).
+
+    Early frames weigh negative and late ones positive, so that what stays the same goes out. Each image is brought to [-0.5, 0.5], as it is
+    brought to eight bits elsewhere.
+
+    Args:
+        frames: (B, T, C, H, W), in order.
+    """
+    count = frames.shape[1]
+    harmonic = torch.cumsum(1 / torch.arange(1, count + 1, dtype=frames.dtype, device=frames.device), dim=0)  # H_1 to H_T
+    order = torch.arange(1, count + 1, dtype=frames.dtype, device=frames.device)
+    before = torch.cat([harmonic.new_zeros(1), harmonic[:-1]])  # H_(t-1)
+    weights = 2 * (count - order + 1) - (count + 1) * (harmonic[-1] - before)
+    image = torch.einsum("t,btchw->bchw", weights, frames)
+    low, high = image.amin(dim=(1, 2, 3), keepdim=True), image.amax(dim=(1, 2, 3), keepdim=True)
+    return (image - low) / (high - low).clamp_min(1e-6) - 0.5
+
+
 def least_squares(before: Tensor, after: Tensor, firmness: float = 5e-3) -> Tensor:
     """Return the field (B, 2, H, W) that explains the change of brightness best within windows of 5 x 5 pixels.
 

@@ -16,8 +16,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import TypeVar
 
-import joblib
-
 from merbench.errors import UserError
 
 Item = TypeVar("Item")
@@ -151,6 +149,8 @@ def each(
 
 def cores() -> int:
     """Return how many cores this process may use: affinity and container limits are minded."""
+    import joblib  # here, since it takes a tenth of a second that commands without workers need not wait
+
     return int(joblib.cpu_count(only_physical_cores=True))
 
 

@@ -16,7 +16,7 @@ from typing import get_type_hints
 
 import merbench
 from merbench import guard
-from merbench.config import Request, digest, dump_request, identity, load_request, run_key, shipped
+from merbench.config import Request, digest, identity, load_request, run_key, shipped
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write_fold
 
@@ -161,6 +161,8 @@ class Run:
             if not (self.path / "provenance.json").is_file():
                 self.save(provenance)
             if not (self.path / "request.yaml").is_file():  # last: the board takes a folder with a request for a run
+                from merbench.presets import dump_request  # here, so that the board opens without OmegaConf
+
                 write(self.path / "request.yaml", dump_request(request).encode())
 
     @contextlib.contextmanager

@@ -6,7 +6,7 @@ pooled over all folds first, and only then read. Functions of a matrix take (...
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -231,6 +231,15 @@ def paired_test(
     else:
         interval = _interval(_weighted(weights, first, score) - _weighted(weights, second, score))
     return Paired(seen, interval, (1 + extreme) / (1 + replicates))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number by Holm's step-down rule (Scandinavian Journal of Statistics 6, 1979), in the order given."""
+    corrected, largest = [0.0] * len(p), 0.0
+    for place, index in enumerate(sorted(range(len(p)), key=lambda each: p[each])):
+        largest = max(largest, min(1.0, (len(p) - place) * p[index]))
+        corrected[index] = largest
+    return corrected
 
 
 def _indices(values: ArrayLike, classes: int) -> Ints:

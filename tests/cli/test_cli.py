@@ -228,3 +228,19 @@ def test_the_golden_rows_on_real_flow(reference: Path, here: Path, cli: Cli, mon
     assert (centred["uf1"], centred["uar"]) == pytest.approx((0.7829, 0.7907), abs=0.002)
     assert raw["parts"]["smic"][:2] == pytest.approx([0.6580, 0.6589], abs=0.002)
     assert centred["parts"]["casme2"][:2] == pytest.approx([0.8864, 0.9005], abs=0.002)
+
+
+def test_a_method_beside_its_ablations(with_flow: Path, cli: Cli) -> None:
+    """One table; every run in it is the run that its overrides give, so nothing is trained twice."""
+    words = ("bench", "svm_flow", "--on", "smic", "--workers", "1")
+    assert cli(*words, "method.mirrored=false").code == 0
+    done = cli(*words, "--ablation", "all")
+    assert done.code == 0
+    lines = {line.split("  ")[0]: line for line in done.out.splitlines()}
+    assert {"the whole method", "not-centred", "not-mirrored"} <= set(lines)
+    assert "16 finished before, 0 to do" in done.err
+    assert "not-mirrored: faces are not learnt from in the mirror too (method.mirrored=false)" in done.out
+    again = cli(*words, "--ablation", "not-centred")
+    assert "not-centred" in again.out
+    assert "not-mirrored" not in again.out
+    assert len(list((with_flow / "runs").glob("*/*/svm_flow/*"))) == 3

@@ -14,13 +14,14 @@ import torch
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.config import Data, Request, resolve
+from merbench.config import Data, Request
 from merbench.data import protocol
 from merbench.data.datamodule import serve
 from merbench.data.prepared import Prepared
 from merbench.engine import fold as engine
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Method, Outputs, Stage
+from merbench.presets import resolve
 from merbench.results import environment
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merbench import methods, scores
 from merbench.batch import Batch
 from merbench.board import rows
-from merbench.config import Data, Request, resolve
+from merbench.config import Data, Request
 from merbench.data import manifest, protocol, replaced
 from merbench.data.datamodule import LosoDataModule, serve
 from merbench.data.prepared import Prepared, join
@@ -26,6 +26,7 @@ from merbench.engine import fold as engine
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, write_fold
 from merbench.method import METHODS
+from merbench.presets import resolve
 from merbench.results import Run, runs_in
 from merbench.sample import Clip
 from tests.conftest import Answer, Cli, flow_image

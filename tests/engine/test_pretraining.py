@@ -13,7 +13,7 @@ import torch
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.config import Data, Request, digest, identity, resolve, run_key
+from merbench.config import Data, Request, digest, identity, run_key
 from merbench.data import manifest, protocol
 from merbench.data.datamodule import LosoDataModule, serve
 from merbench.data.prepared import Prepared
@@ -21,6 +21,7 @@ from merbench.engine import fold as engine
 from merbench.engine import pretraining
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Method, Outputs
+from merbench.presets import resolve
 from tests.engine.conftest import PEOPLE, garbage, of
 
 CPU = torch.device("cpu")

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 
 from merbench import guard
 from merbench.board import compare, rows
-from merbench.config import Data, load_request, resolve
+from merbench.config import Data, load_request
 from merbench.data import copies, frames, manifest, sheets, store
 from merbench.data.pieces import Piece, stored
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.foldfile import read_fold, read_metadata
+from merbench.presets import resolve
 from merbench.results import Run, runs_in
 from merbench.settings import SETTINGS, data_path, remember_data_path
 from tests.hostile.conftest import HEADER, ROWS, write_sheet

@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from merbench.config import Data, load_request, resolve, run_key
+from merbench.config import Data, load_request, run_key
 from merbench.engine import initial
 from merbench.errors import UserError
 from merbench.method import METHODS
+from merbench.presets import resolve
 from tests.conftest import Cli
 from tests.hostile import refusal, refused
 from tests.hostile.test_weights import Program, lying, packed, saved
@@ -201,7 +202,7 @@ def test_a_request_without_initial_weights_is_the_one_of_before(tmp_path: Path) 
     assert (plain.name, begun.name) == ("example", "example[initial weights abababab]")
     assert run_key(plain, "f", {}) != run_key(begun, "f", {})
     path = tmp_path / "request.yaml"
-    from merbench.config import dump_request
+    from merbench.presets import dump_request
 
     assert "initial" not in dump_request(plain)
     for request in (plain, begun):

@@ -83,10 +83,11 @@ def test_a_bad_option(with_flow: Path, cli: Cli, words: tuple[str, ...], place: 
 @pytest.mark.parametrize("override", ["method.dim=100000000000", "method.widths=[1000000000,1,1,1]"])
 def test_every_method_is_measured_before_it_is_built(override: str, small_faces: object) -> None:
     from merbench import methods
-    from merbench.config import Data, resolve
+    from merbench.config import Data
     from merbench.data.prepared import Prepared
     from merbench.engine.trial import tried
     from merbench.method import METHODS
+    from merbench.presets import resolve
     from tests.hostile import refusal
 
     assert isinstance(small_faces, Prepared)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from merbench import config
+from merbench import config, presets
 from tests.conftest import Cli
 from tests.hostile import refused
 
@@ -90,7 +90,7 @@ def preset(with_flow: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = with_flow / "experiments"
     shutil.copytree(config.shipped("experiments"), root)
     whole = config.shipped
-    monkeypatch.setattr(config, "shipped", lambda folder: root if folder == "experiments" else whole(folder))
+    monkeypatch.setattr(presets, "shipped", lambda folder: root if folder == "experiments" else whole(folder))
     return root / "ststnet" / "full.yaml"
 
 

@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.config import Data, resolve
+from merbench.config import Data
 from merbench.displacement import agreement, warp
 from merbench.engine import fold
 from merbench.method import METHODS
+from merbench.presets import resolve
 from tests.contract import CHECKS, Maker, build
 
 for _name in methods.NAMES:

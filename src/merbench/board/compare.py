@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,38 +43,70 @@ def find(root: Path, named: str) -> Run:
     )
 
 
+SCORES = {"UF1": scores.uf1, "UAR": scores.uar}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs' last epochs on the same clips.
+
+    Attributes:
+        table: of the clips.
+        seeds: how many complete ones each run has; the first of both are paired.
+        means: by score, of each run over these seeds.
+        tests: by score, of the difference, first less second.
+    """
+
+    table: Table
+    seeds: tuple[int, int]
+    means: dict[str, tuple[float, float]]
+    tests: dict[str, scores.Paired]
+
+
+def paired(a: Run, b: Run) -> Pair:
+    """Return the difference of two runs' pooled scores, paired over subjects.
+
+    Raises:
+        UserError: they have other clips or labels, or no seed is complete.
+    """
+    (table, first), (other, second) = _last(a), _last(b)
+    if not np.array_equal(table.clips, other.clips) or not np.array_equal(table.truth, other.truth):
+        raise UserError(
+            "the two runs have other clips or labels; there is nothing to pair",
+            where=f"{a.path} and {b.path}",
+            remedy="compare runs of one table",
+        )
+    seeds, classes = min(len(first), len(second)), len(a.provenance.classes)
+    pair = (first[:seeds], second[:seeds])
+    means, tests = {}, {}
+    for name, score in SCORES.items():
+        ones = [float(score(scores.confusion(table.truth, each, classes)).mean()) for each in pair]
+        means[name] = (ones[0], ones[1])
+        tests[name] = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
+    return Pair(table, (len(first), len(second)), means, tests)
+
+
 def compare_runs(a: Run, b: Run) -> str:
     """Return the difference of two runs' pooled UF1 and UAR in words, with interval and p.
 
     Raises:
         UserError: they have other clips or labels, or no seed is complete.
     """
-    first, second = _last(a), _last(b)
-    if not np.array_equal(first[0].clips, second[0].clips) or not np.array_equal(first[0].truth, second[0].truth):
-        raise UserError(
-            "the two runs have other clips or labels; there is nothing to pair",
-            where=f"{a.path} and {b.path}",
-            remedy="compare runs of one table",
-        )
-    table, seeds = first[0], min(len(first[1]), len(second[1]))
-    subjects = len(set(table.subjects.tolist()))
+    pair = paired(a, b)
+    seeds, subjects = min(pair.seeds), len(set(pair.table.subjects.tolist()))
     lines = [
-        f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(table.clips)} clips, {subjects} subjects",
+        f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
         f"last epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
-    if len(first[1]) != len(second[1]):
-        lines.append(f"one has {len(first[1])} seeds, the other {len(second[1])}: the first {seeds} of each are compared")
+    if pair.seeds[0] != pair.seeds[1]:
+        lines.append(f"one has {pair.seeds[0]} seeds, the other {pair.seeds[1]}: the first {seeds} of each are compared")
     if a.request.protocol != b.request.protocol:
         lines.append(f"protocols differ: {a.request.protocol} against {b.request.protocol}; they learnt from other clips")
     if a.request.preset != b.request.preset:
         lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
-    for name, score in (("UF1", scores.uf1), ("UAR", scores.uar)):
-        pair = (first[1][:seeds], second[1][:seeds])
-        classes = len(a.provenance.classes)
-        ones = [float(score(scores.confusion(table.truth, each, classes)).mean()) for each in pair]
-        test = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
+    for name, test in pair.tests.items():
         lines.append(
-            f"{name}  {ones[0]:.4f} - {ones[1]:.4f} = {test.difference:+.4f}"
+            f"{name}  {pair.means[name][0]:.4f} - {pair.means[name][1]:.4f} = {test.difference:+.4f}"
             f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p {'<' if test.p * scores.REPLICATES < 1.5 else '='} {max(test.p, 1 / scores.REPLICATES):.4f}"
         )
     return "\n".join(lines)

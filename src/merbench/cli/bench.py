@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from merbench.cli import asked
+from merbench.cli import ablate, asked
 from merbench.cli.asked import ApexOption, FaceOption, MacroOption
 from merbench.cli.progress import console, heed, interruptible, watching
 
@@ -55,6 +57,10 @@ def bench(
             "--save-weights", help="Keep each fold's weights. Those of a method that remembers its training clips (svm_flow) hold them."
         ),
     ] = False,
+    ablation: Annotated[
+        str | None,
+        typer.Option(help="Beside the whole method, this ablation of it, or all; one table says what each costs."),
+    ] = None,
     macro: MacroOption = None,
     initial: Annotated[
         Path | None,
@@ -68,7 +74,7 @@ def bench(
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
         code = _bench(
-            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, initial, macro
+            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, ablation, initial, macro
         )
     raise typer.Exit(code)
 
@@ -87,10 +93,12 @@ def _bench(
     save_weights: bool,
     apex: Literal["middle", "flow", "table"],
     face: Literal["aligned", "owner"],
+    ablation: str | None,
     initial: Path | None,
     macro: Literal["casme3", "expressions"] | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
+    chosen = ablate.asked(method, ablation, overrides)
     settled = asked.settle(method, on, scheme, source, workers)
 
     from merbench.data.schemes import is_mini
@@ -98,33 +106,40 @@ def _bench(
     from merbench.engine import workers as processes
 
     processes.warm()
+
+    def plan(each: str, of: str, changes: Sequence[str] = ()) -> Plan:
+        return run.plan(
+            method,
+            each,
+            source=settled.source,
+            scheme=of,
+            preset=preset or ("quick" if is_mini(of) else "full"),
+            overrides=[*changes, *overrides],
+            seeds=seeds,
+            worker_count=settled.workers,
+            root=runs,
+            protocol=protocol,
+            watch=watch,
+            save_weights=save_weights,
+            apex=apex,
+            face=face,
+            initial=initial,
+            macro_from=macro or "",
+        )
+
     with watching() as watch:
-        plans = [
-            run.plan(
-                method,
-                each,
-                source=settled.source,
-                scheme=of,
-                preset=preset or ("quick" if is_mini(of) else "full"),
-                overrides=overrides,
-                seeds=seeds,
-                worker_count=settled.workers,
-                root=runs,
-                protocol=protocol,
-                watch=watch,
-                save_weights=save_weights,
-                apex=apex,
-                face=face,
-                initial=initial,
-                macro_from=macro or "",
-            )
-            for each, of in settled.runs
-        ]
-    return max([_run(planned) for planned in plans])
+        plans = [plan(*data) for data in settled.runs]
+        ablated = [[(one, ablate.planned(one, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
+    codes = []
+    for whole, without in zip(plans, ablated, strict=True):
+        codes += [_run(whole, alone=not without), *(_run(each, alone=False) for _, each in without if not isinstance(each, str))]
+        if without:
+            ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
+    return max(codes)
 
 
-def _run(planned: Plan) -> int:
-    """Do one plan and print its row; return the exit code."""
+def _run(planned: Plan, alone: bool = True) -> int:
+    """Do one plan and print its row, where no table of ablations will; return the exit code."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from merbench.board.rows import row_of
@@ -171,7 +186,7 @@ def _run(planned: Plan) -> int:
                     failed += [] if event.again else [event]
                 progress.update(bar, completed=there + sum(shares.values()), state=state())
         row = row_of(planned.run)
-        if row.readings:
+        if row.readings and alone:
             show_row(row, planned.run.path)
         finished = planned.run.finished() if planned.save_weights else set()
         without = [name for name in planned.names if name in finished and not planned.run.weights_path(name).is_file()]

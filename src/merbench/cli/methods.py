@@ -21,8 +21,9 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     from rich.console import Console
     from rich.table import Table
 
-    from merbench.config import Data, resolve
+    from merbench.config import Data
     from merbench.method import METHODS
+    from merbench.presets import resolve
 
     console = Console(highlight=False)
     loaded = [package.load(each) for each in ([name] if name else package.NAMES)]

@@ -41,6 +41,7 @@ INDEX: dict[str, Any] = {
     "arrays": list[str],
     "touched": dict[str, list[int]],
 }
+CLIP: dict[str, Any] = get_type_hints(Clip)
 
 
 def folder(root: Path, source: str, on: str, scheme: str, fingerprint: str) -> Path:
@@ -276,7 +277,7 @@ def _clip(told: object) -> Clip:
     Raises:
         ValueError: they cannot.
     """
-    told = guard.checked(told, get_type_hints(Clip))
+    told = guard.checked(told, CLIP)
     database, _, subject = told["subject"].partition("/")
     if guard.plain(told["database"]) != database:
         raise ValueError(f"subject '{told['subject'][:60]}' is not of {database[:60]}")

@@ -152,16 +152,19 @@ def _folders(root: Path, folder: Path) -> list[Path]:
     """Return the folders within one that are not hidden and lead nowhere else, by name."""
     try:
         with os.scandir(folder) as listed:
-            inside = sorted(Path(entry.path) for entry in listed if not entry.name.startswith(".") and entry.is_dir())
+            inside = sorted((entry.path, entry.is_symlink()) for entry in listed if not entry.name.startswith(".") and entry.is_dir())
     except OSError:
         return []
-    kept = []
-    for path in inside:
-        try:
-            kept.append(guard.within(root, path))
-        except ValueError:
-            continue
-    return kept
+    return [Path(path) for path, link in inside if not link or _leads_within(root, Path(path))]
+
+
+def _leads_within(root: Path, link: Path) -> bool:
+    """Return whether a link leads to what lies below a root; what is no link does, and following a thousand folders takes a while."""
+    try:
+        guard.within(root, link)
+    except ValueError:
+        return False
+    return True
 
 
 def _first_frame(folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from merbench import methods, processes
-from merbench.config import Apex, Data, Face, Preset, Request, resolve, run_key
+from merbench.config import Apex, Data, Face, Preset, Request, run_key
 from merbench.data import databases, load, schemes, store
 from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
@@ -24,6 +24,7 @@ from merbench.engine.trial import check_changes, tried, tried_on_macro
 from merbench.errors import UserError
 from merbench.foldfile import fold_name, remove_unfinished, write
 from merbench.method import METHODS, Method
+from merbench.presets import resolve
 from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
 

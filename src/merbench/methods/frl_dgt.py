@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from merbench.batch import Batch, Frame, Inputs
-from merbench.displacement import agreement, crop, even, least_squares, median, roughness, ssim, warp
+from merbench.batch import Batch, Flow, Frame, Inputs
+from merbench.displacement import agreement, crop, dynamic_image, even, least_squares, median, roughness, ssim, warp
 from merbench.layers import KeyedDropout, KeyedUniform
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
@@ -32,6 +33,9 @@ REGIONS: tuple[tuple[int, ...], ...] = (
     (57, 8),  # chin: AU 17, 23, 24, 26
 )  # fmt: skip
 """Each region's centre is the mean of these landmarks (numbered from 0)."""
+
+Motion = Literal["learned", "tvl1", "dynamic-image"]
+Fusion = Literal["before", "after", "none"]
 
 
 @METHODS.add("frl_dgt")
@@ -56,6 +60,13 @@ class FRLDGT(Method):
         warm_up: epochs in which the DGM alone is trained, on random pairs of frames of the training clips.
         near: in training, half of the apex frames are replaced by another frame at most so far from the apex, in spans from onset to apex.
         steady: the median displacement of each clip is subtracted before regions are cut: what moves everywhere is the head.
+        motion: ``learned`` by the DGM, or what the paper compares it with: ``tvl1``, optical flow in its place, or ``dynamic-image``, all frames in one.
+        fusion: tokens are mixed linearly ``before`` attention, ``after`` it, or not at all (``none``: a plain transformer).
+        local: patches of a region attend to each other; without, they are averaged.
+        globe: regions attend to each other; without, they stay apart until the face is read.
+        full_face: patches of the whole displacement are read with the regions; without, the regions are averaged.
+        apex: the ``annotated`` one, or ``spotted``: the frame that has moved most, by least squares.
+        shift: another frame is taken for the apex, so far from it, in spans from onset to apex; later where positive.
     """
 
     card = Card(
@@ -96,24 +107,37 @@ class FRLDGT(Method):
         warm_up: int = 15,
         near: float = 0.2,
         steady: bool = True,
+        motion: Motion = "learned",
+        fusion: Fusion = "before",
+        local: bool = True,
+        globe: bool = True,
+        full_face: bool = True,
+        apex: Literal["annotated", "spotted"] = "annotated",
+        shift: float = 0.0,
     ) -> None:
         super().__init__(classes)
-        self.inputs = Inputs(frame=Frame(size, colour=True, sequence=True), landmarks=True)
+        if shift <= -1:
+            raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
+        frames = Frame(size, colour=True, sequence=True)
+        self.inputs = Inputs(flow=Flow(size, pixels=True), landmarks=True) if motion == "tvl1" else Inputs(frame=frames, landmarks=True)
+        self.motion, self.apex, self.shift = motion, apex, shift
         self.size, self.side, self.near, self.steady = size, side, near, steady
         self.smoothing, self.self_supervised, self.pull, self.smooth, self.warm_up = smoothing, self_supervised, pull, smooth, warm_up
         if size % 2 ** (octaves - 1):
             raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times")
-        self.displace = DGM(widths, octaves, reach * size / CANONICAL)
-        self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
-        self.local = LocalFusion(len(REGIONS), dim, depth, heads)
-        self.globe = GlobalFusion(len(REGIONS), dim, depth, heads)
-        self.face = FullFaceFusion(len(REGIONS), dim, depth, heads)
+        if motion == "learned":
+            self.displace = DGM(widths, octaves, reach * size / CANONICAL)
+            self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
+        channels = 3 if motion == "dynamic-image" else 2
+        self.local = LocalFusion(channels, len(REGIONS), dim, depth if local else 0, heads, fusion)
+        self.globe = GlobalFusion(len(REGIONS), dim, depth if globe else 0, heads, fusion)
+        self.face = FullFaceFusion(channels, len(REGIONS), dim, depth, heads, fusion) if full_face else None
         self.head = nn.Sequential(nn.LayerNorm(dim), KeyedDropout(dropout), nn.Linear(dim, classes))
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the warm-up of the DGM on random pairs of frames, and recognition."""
         recognition = Stage("recognition")
-        if not self.warm_up:
+        if not self.warm_up or self.motion != "learned":
             return (recognition,)
         return (Stage("warm-up", epochs=self.warm_up, outputs=self.warm_up_outputs, loss=self.warm_up_loss), recognition)
 
@@ -135,24 +159,27 @@ class FRLDGT(Method):
         return self._self_supervision(outputs)
 
     def outputs(self, batch: Batch) -> Outputs:
-        """Return ``logits`` (B, classes) and ``displacement`` (B, 2, size, size), pixels of the frame grid, with the frames it is between."""
-        before, after = batch["onset"], self._near_apex(batch) if self.training else batch["apex"]
+        """Return ``logits`` (B, classes) and, of a learned one, ``displacement`` (B, 2, size, size), pixels of the frame grid, with its frames."""
+        if self.motion != "learned":
+            known = batch["flow"] * (CANONICAL / self.size) if self.motion == "tvl1" else dynamic_image(batch["frames"])
+            return {"logits": self._read(known, batch["landmarks"])}
+        before, after = batch["onset"], self._near_apex(batch) if self.training else self._apex(batch, self._place(batch))
         displacement = self.displace(before, after)
         motion = (self.pull * displacement + (1 - self.pull) * displacement.detach()) * (CANONICAL / self.size)
-        if self.steady:
-            motion = motion - median(motion)
-        regions = self._regions(motion, batch["landmarks"])
-        fused = self.face(motion, self.globe(self.local(regions)))
-        return {"logits": self.head(fused), "before": before, "after": after, "displacement": displacement}
+        return {"logits": self._read(motion, batch["landmarks"]), "before": before, "after": after, "displacement": displacement}
 
     def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
         """Return cross-entropy with smoothed labels, and the DGM's own loss beside it."""
-        own = self._self_supervision(outputs)
         recognition = functional.cross_entropy(outputs["logits"], batch["label"], label_smoothing=self.smoothing)
+        if self.motion != "learned":
+            return {"total": recognition}
+        own = self._self_supervision(outputs)
         return {**own, "recognition": recognition, "total": recognition + self.self_supervised * own["total"]}
 
     def measures(self, batch: Batch) -> Outputs:
         """Return how the held-out clips' displacement agrees with TV-L1 flow and, on rendered clips, with the truth."""
+        if self.motion != "learned":
+            return {}
         displacement, scale = self.outputs(batch)["displacement"], CANONICAL / self.size
         found = {"correlation with TV-L1": agreement(displacement, batch["tvl1"])[2]}
         if "truth" in batch:
@@ -164,19 +191,45 @@ class FRLDGT(Method):
             found["endpoint error of least squares alone"] = begin * scale
         return found
 
+    def _read(self, motion: Tensor, landmarks: Tensor) -> Tensor:
+        """Return (B, classes) unnormalised scores from motion of the whole face, (B, 2 or 3, size, size)."""
+        if self.steady:
+            motion = motion - median(motion)
+        regions = self.globe(self.local(self._regions(motion, landmarks)))
+        fused = regions.mean(dim=1) if self.face is None else self.face(motion, regions)
+        logits: Tensor = self.head(fused)
+        return logits
+
     def _regions(self, motion: Tensor, landmarks: Tensor) -> Tensor:
         """Return the motion of the regions of action units, (B, R, 2, 28, 28)."""
         centres = torch.stack([landmarks[:, list(region)].mean(dim=1) for region in REGIONS], dim=1)
         eyes = landmarks[:, 36:42].mean(dim=1) - landmarks[:, 42:48].mean(dim=1)
         return crop(motion, centres, self.side * eyes.square().sum(dim=1).sqrt(), size=28)
 
+    def _place(self, batch: Batch) -> Tensor:
+        """Return where in the clip its apex is taken to be, (B,): 1 is where the annotation has it."""
+        if self.apex == "annotated":
+            return torch.full_like(batch["times"][:, 0], 1 + self.shift)
+        frames = batch["frames"]
+        with torch.no_grad():
+            moved = self.displace.untrained(batch["onset"].repeat_interleave(frames.shape[1], dim=0), frames.flatten(0, 1))
+            lengths = (moved - median(moved)).square().sum(dim=1).sqrt().mean(dim=(1, 2)).view(frames.shape[:2])
+        return batch["times"].gather(1, lengths.argmax(dim=1, keepdim=True))[:, 0] + self.shift
+
+    def _apex(self, batch: Batch, place: Tensor) -> Tensor:
+        """Return the frame at a place in the clip, or the nearest (B, C, H, W)."""
+        if self.apex == "annotated" and not self.shift:
+            return batch["apex"]
+        return _pick(batch["frames"], (batch["times"] - place[:, None]).abs().argmin(dim=1))
+
     def _near_apex(self, batch: Batch) -> Tensor:
         """Return the apex, or for half of the clips another frame near it (B, C, H, W)."""
-        distance = (batch["times"] - 1).abs()
+        place = self._place(batch)
+        distance = (batch["times"] - place[:, None]).abs()
         draws = self.swaps(batch["times"])
         chosen = torch.where(distance <= self.near, draws, draws - 2).argmax(dim=1)  # one of the near frames; any, where none is near
         allowed = (distance.gather(1, chosen[:, None])[:, 0] <= self.near) & (draws[:, 0] < 0.5)
-        return torch.where(allowed[:, None, None, None], _pick(batch["frames"], chosen), batch["apex"])
+        return torch.where(allowed[:, None, None, None], _pick(batch["frames"], chosen), self._apex(batch, place))
 
     def _self_supervision(self, outputs: Outputs) -> Outputs:
         """Return the photometric loss of the apex warped back onto the onset, and the displacement's roughness."""
@@ -248,34 +301,41 @@ def _block(ins: int, outs: int, stride: int = 1) -> nn.Sequential:
 
 
 class FusionLayer(nn.Module):
-    """Transformer layer with fusion before attention ("Fu-B-Attn"): tokens are mixed linearly, then attend, then pass a perceptron."""
+    """Transformer layer with fusion before attention ("Fu-B-Attn"): tokens are mixed linearly, then attend, then pass a perceptron.
 
-    def __init__(self, tokens: int, dim: int, heads: int) -> None:
+    Args:
+        tokens, dim, heads: sizes.
+        fusion: where tokens are mixed: ``before`` attention, ``after`` it, or ``none``.
+    """
+
+    def __init__(self, tokens: int, dim: int, heads: int, fusion: Fusion) -> None:
         super().__init__()
-        self.mix = nn.Parameter(torch.eye(tokens))  # at first each token is itself
+        self.fusion = fusion
+        self.mix = nn.Parameter(torch.eye(tokens)) if fusion != "none" else None  # at first each token is itself
         self.before, self.after = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attend = nn.MultiheadAttention(dim, heads, batch_first=True)
         self.think = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, tokens, dim)."""
-        fused = self.before(self.mix @ x)
-        x = x + self.attend(fused, fused, fused, need_weights=True)[0]  # with weights: the path that many folds at once can take
+        fused = self.before(self.mix @ x if self.mix is not None and self.fusion == "before" else x)
+        attended = self.attend(fused, fused, fused, need_weights=True)[0]  # with weights: the path that many folds at once can take
+        x = x + (self.mix @ attended if self.mix is not None and self.fusion == "after" else attended)
         return x + self.think(self.after(x))
 
 
 class LocalFusion(nn.Module):
     """Within a region: 16 patches of 7 x 7 attend to each other and become one vector; weights are shared between regions."""
 
-    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+    def __init__(self, channels: int, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(2, dim, 7, stride=7)
+        self.embed = nn.Conv2d(channels, dim, 7, stride=7)
         self.position = nn.Parameter(0.02 * torch.randn(16, dim))
         self.region = nn.Parameter(0.02 * torch.randn(regions, 1, dim))
-        self.layers = nn.Sequential(*(FusionLayer(16, dim, heads) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(16, dim, heads, fusion) for _ in range(depth)))
 
     def forward(self, regions: Tensor) -> Tensor:
-        """Return (B, R, dim) from (B, R, 2, 28, 28)."""
+        """Return (B, R, dim) from (B, R, 2 or 3, 28, 28)."""
         batch, count = regions.shape[:2]
         tokens = self.embed(regions.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B R, 16, dim)
         tokens = tokens.unflatten(0, (batch, count)) + self.position + self.region
@@ -285,9 +345,9 @@ class LocalFusion(nn.Module):
 class GlobalFusion(nn.Module):
     """Between regions: one token each."""
 
-    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+    def __init__(self, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(FusionLayer(regions, dim, heads) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(regions, dim, heads, fusion) for _ in range(depth)))
 
     def forward(self, regions: Tensor) -> Tensor:
         """Return (B, R, dim) from (B, R, dim)."""
@@ -298,15 +358,15 @@ class GlobalFusion(nn.Module):
 class FullFaceFusion(nn.Module):
     """The whole displacement in 49 patches, the regions' tokens and a class token: what the class token has gathered is read."""
 
-    def __init__(self, regions: int, dim: int, depth: int, heads: int) -> None:
+    def __init__(self, channels: int, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(2, dim, 8, stride=8)
+        self.embed = nn.Conv2d(channels, dim, 8, stride=8)
         self.position = nn.Parameter(0.02 * torch.randn(49, dim))
         self.token = nn.Parameter(0.02 * torch.randn(1, dim))
-        self.layers = nn.Sequential(*(FusionLayer(1 + regions + 49, dim, heads) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(1 + regions + 49, dim, heads, fusion) for _ in range(depth)))
 
     def forward(self, motion: Tensor, regions: Tensor) -> Tensor:
-        """Return (B, dim) from (B, 2, H, W) and (B, R, dim)."""
+        """Return (B, dim) from (B, 2 or 3, H, W) and (B, R, dim)."""
         small = functional.interpolate(motion, size=(56, 56), mode="bilinear", antialias=True)
         patches = self.embed(small).flatten(2).transpose(1, 2) + self.position
         token = self.token.expand(len(motion), 1, -1)

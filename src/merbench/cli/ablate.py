@@ -1,0 +1,85 @@
+"""A method beside its ablations, as bench runs and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from merbench.errors import UserError
+
+if TYPE_CHECKING:
+    from merbench.ablations import Ablation
+    from merbench.engine.run import Plan
+    from merbench.results import Run
+
+
+def asked(method: str, name: str | None, overrides: Sequence[str]) -> tuple[Ablation, ...]:
+    """Return the ablations that are asked for, before anything heavy is imported.
+
+    Raises:
+        UserError: an unknown method or ablation, or an override of what an ablation sets.
+    """
+    if name is None:
+        return ()
+    from merbench import ablations, methods
+
+    methods.check(method)
+    return ablations.asked(method, name, overrides)
+
+
+def planned(ablation: Ablation, name: str, plan: Callable[[Sequence[str]], Plan]) -> Plan | str:
+    """Return an ablation's plan; where all are asked for and the data cannot bear this one, why not, so that the others are run.
+
+    Raises:
+        UserError: it alone is asked for, and cannot be run.
+    """
+    try:
+        return plan(ablation.overrides)
+    except UserError as error:
+        from merbench import ablations
+
+        if name != ablations.ALL:
+            raise
+        return error.what
+
+
+def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> None:
+    """Print one table of a method and its ablations."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from merbench.board import ablations as board
+    from merbench.board.render import heading
+
+    found = board.lines(whole, ablated)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # nothing is cut in a file or a pipe
+    first = found[0].row
+    assert first is not None, "the whole method has a run"
+    title = f"{first.method} and its ablations on {heading(first)}"
+    if not first.readings:
+        console.print(f"{title}: not every fold of the whole method is there; the same command goes on", markup=False)
+        return
+    narrow = console.width < WIDE
+    kept = [index for index, name in enumerate(board.COLUMNS) if not (narrow and name in COSTS)]
+    table = Table(title=_safe(title), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for index in kept:
+        name = board.COLUMNS[index]
+        table.add_column(name, justify="left" if index in (0, len(board.COLUMNS) - 1) else "right", no_wrap=index > 0, overflow="fold")
+    for line in found:
+        cells = board.cells(line)
+        table.add_row(*(_safe(cells[index]) for index in kept))
+    console.print("", table)
+    for ablation, _ in ablated:
+        console.print(f"{ablation.name}: {ablation.about} ({', '.join(ablation.overrides)})", style="dim", markup=False, soft_wrap=True)
+    console.print(f"{board.FOOT}", style="dim", soft_wrap=True, markup=False)
+
+
+WIDE = 140
+COSTS = ("UAR", "parameters", "a fold", "memory")
+"""What a narrow terminal does not show."""
+
+
+def _safe(text: str) -> str:
+    return text.replace("[", "\\[")

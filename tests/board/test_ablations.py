@@ -1,0 +1,58 @@
+"""A method beside its ablations: the differences and what stands where one is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from merbench import scores
+from merbench.ablations import Ablation
+from merbench.board import ablations, compare
+from tests.board.test_rows import make_run
+
+WITHOUT = Ablation("without", "less of it", ("method.it=false",), "lower | by .1")
+OTHER = Ablation("other", "another one", ("method.it=3",))
+ABSENT = Ablation("absent", "what the data cannot bear", ("method.it=4",))
+
+
+def test_differences_are_those_of_the_paired_test(tmp_path: Path) -> None:
+    whole = make_run(tmp_path, quality=0.9, seeds=2)
+    less = make_run(tmp_path, quality=0.4, seeds=2, changes=("it=false",), arguments={"it": False})
+    same = make_run(tmp_path, quality=0.9, seeds=2, changes=("it=3",), arguments={"it": 3})
+    found = ablations.lines(whole, [(WITHOUT, less), (OTHER, same), (ABSENT, "no macro clips are set up")])
+    raw = [compare.paired(run, whole).tests["UF1"] for run in (less, same)]
+    assert [line.ablation for line in found] == [None, WITHOUT, OTHER, ABSENT]
+    assert raw[0].difference < -0.2
+    assert raw[1].difference == 0
+    assert [line.p for line in found] == [None, *scores.holm([each.p for each in raw]), None]
+    cells = [ablations.cells(line) for line in found]
+    assert all(len(row) == len(ablations.COLUMNS) for row in cells)
+    assert cells[0][0] == "the whole method"
+    assert cells[0][4:7] == ("", "", "")
+    assert cells[1][4] == f"{raw[0].difference:+.4f}"
+    assert cells[2][4] == "+0.0000"
+    assert cells[3][1] == "not run: no macro clips are set up"
+    assert "lower \\| by .1" in ablations.markdown(found)
+
+
+def test_an_unfinished_ablation_says_what_is_missing(tmp_path: Path) -> None:
+    whole = make_run(tmp_path)
+    less = make_run(tmp_path, changes=("it=false",), arguments={"it": False})
+    next(less.path.glob("folds/*s0.parquet")).unlink()
+    (_, line) = ablations.lines(whole, [(WITHOUT, less)])
+    assert line.pair is None
+    assert ablations.cells(line)[1] == "not run: 1 folds missing"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # as R's p.adjust(method = "holm") has them
+        ([0.6, 0.7], [1.0, 1.0]),
+    ],
+)
+def test_holm(given: list[float], expected: list[float]) -> None:
+    assert scores.holm(given) == pytest.approx(expected)
