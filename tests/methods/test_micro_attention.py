@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.config import Data, Training, resolve
+from merbench.config import Data, Training
 from merbench.engine import fold
 from merbench.errors import UserError
 from merbench.method import METHODS, Method
+from merbench.presets import resolve
 from tests.contract import CHECKS, build
 
 methods.load("micro_attention")

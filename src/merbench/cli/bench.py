@@ -74,7 +74,22 @@ def bench(
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
         code = _bench(
-            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, ablation, initial, macro
+            method,
+            overrides or [],
+            on,
+            scheme,
+            protocol,
+            preset,
+            seeds,
+            workers,
+            source,
+            runs,
+            save_weights,
+            apex,
+            face,
+            ablation,
+            initial,
+            macro,
         )
     raise typer.Exit(code)
 
