@@ -181,6 +181,9 @@ def test_weights_from_elsewhere_are_taken_up_by_name() -> None:
     again = made(3, seed=2, **SMALL)
     again.initialise(method.state_dict())
     assert torch.equal(again.eval().logits(clips()), method.eval().logits(clips())), "of the same classes the head too"
+    without = made(3, seed=2, attention=False, **SMALL)
+    without.initialise(method.state_dict())
+    assert torch.equal(without.head.weight, method.head.weight), "an ablation starts from the same file"
 
 
 @pytest.mark.parametrize(

@@ -154,13 +154,14 @@ class MicroAttention(Method):
         return torch.optim.SGD(groups, lr=stage.lr, momentum=self.momentum, weight_decay=stage.weight_decay)
 
     def initialise(self, state: Mapping[str, Tensor]) -> None:
-        """Take up weights by their names here; heads begin anew where they are missing or of other classes, units where they are missing.
+        """Take up weights by their names here; heads begin anew where they are missing or of other classes, units where they
+        are missing; without attention, units are left out.
 
         Raises:
             UserError: anything else is missing, unknown or of another shape.
         """
         own = self.state_dict()
-        given = {name: tensor for name, tensor in state.items() if not _is_of_another_head(name, tensor, own)}
+        given = {name: tensor for name, tensor in state.items() if not _is_left_out(name, tensor, own)}
         wrong = [f"{name} is missing" for name in own if name not in given and not name.startswith(HEADS) and UNIT not in name]
         wrong += [f"{name} is unknown" for name in given if name not in own]
         wrong += [
@@ -256,8 +257,11 @@ def begin(module: nn.Module) -> None:
         nn.init.constant_(module.bias, 0.2)
 
 
-def _is_of_another_head(name: str, tensor: Tensor, own: Mapping[str, Tensor]) -> bool:
-    return name.startswith(HEADS) and (name not in own or own[name].shape != tensor.shape)
+def _is_left_out(name: str, tensor: Tensor, own: Mapping[str, Tensor]) -> bool:
+    """Return whether weights from elsewhere are of a head of other classes, or of units that this network is built without."""
+    if name.startswith(HEADS):
+        return name not in own or own[name].shape != tensor.shape
+    return UNIT in name and not any(UNIT in each for each in own)
 
 
 def _stretched(weight: Tensor) -> Tensor:
