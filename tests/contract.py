@@ -319,6 +319,25 @@ def the_loss_has_a_total(make: Maker) -> None:
 
 
 @promise
+def maps_lie_over_the_apex(make: Maker) -> None:
+    """Where it shows where it looks: one map a clip, in [0, 1], of its own clip alone; and looking changes nothing."""
+    method = taught(make).eval()
+    batch = without_labels(batch_for(method.inputs, 5))
+    before = copy.deepcopy(_everything(method))
+    with torch.no_grad():
+        maps = method.maps(batch)
+        one = method.maps({name: value[2:3] for name, value in batch.items()})  # type: ignore[arg-type,index]
+    after = _everything(method)
+    assert not [name for name in after if not _alike(before[name], after[name])], "drawing maps changes the method"
+    for name, found in maps.items():
+        assert found.dim() == 3, f"{name} is no map"
+        assert len(found) == 5, f"{name} has not one map a clip"
+        assert found.min() >= 0, f"{name} is below 0"
+        assert found.max() <= 1, f"{name} is above 1"
+        assert torch.allclose(one[name][0], found[2], atol=1e-5), f"{name} depends on neighbours"
+
+
+@promise
 def random_layers_are_keyed(make: Maker) -> None:
     stock = (nn.modules.dropout._DropoutNd, nn.RReLU)
     found = [name for name, module in build(make).named_modules() if isinstance(module, stock) and not isinstance(module, Keyed)]

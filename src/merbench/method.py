@@ -179,6 +179,14 @@ class Method(LightningModule):
         """
         return {}
 
+    def maps(self, batch: Batch) -> Outputs:  # noqa: ARG002  # for those who override it
+        """Return where the method looks, by name: (B, h, w) in [0, 1] each, of any size, to be drawn over the apex. In eval mode; nothing learns from it.
+
+        Args:
+            batch: held-out clips as `outputs` gets them.
+        """
+        return {}
+
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a stage, whose numbers are all set; Adam unless the method says otherwise."""
         assert stage.lr is not None, "the engine fills a stage before it is used"

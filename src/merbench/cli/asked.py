@@ -16,6 +16,10 @@ ApexOption = Annotated[
     Literal["middle", "flow", "table"],
     typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
 ]
+MacroOption = Annotated[
+    Literal["casme3", "expressions"] | None,
+    typer.Option(help="What a method with pre-training learns from first, where both are set up: macro-expression clips, or pictures."),
+]
 FaceOption = Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")]
 
 

@@ -16,13 +16,14 @@ app = typer.Typer(help="Tell merbench where data lie.", no_args_is_help=True)
 ABOUT = {
     "published-flow": "28 x 28 optical-flow images of the 442 MEGC2019 clips, as the authors of STSTNet publish them (relative units)",
     "synthetic": "rendered faces in the databases' layouts: merbench synth",
+    "expressions": "your own labelled pictures of big expressions, a folder for each emotion, to pre-train on",
     "apex": "your own apexes, a CSV with the columns subject (smic/s01), clip, apex: bench --apex table",
 }
 
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, published-flow, synthetic or apex.")],
+    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, expressions, published-flow, synthetic or apex.")],
     path: Annotated[Path, typer.Argument(help="Its folder, as its owners delivered it; of apex a CSV file.")],
 ) -> None:
     """Remember where data lie, after a look at what is there."""
@@ -84,7 +85,7 @@ def _about(name: str) -> str:
 
 def prepare(
     on: Annotated[
-        str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ..., 3db, or macro: clips to pre-train on.")
+        str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ..., 3db; macro or expressions: to pre-train on.")
     ] = "3db",
     source: Annotated[str | None, typer.Option(help="frames, published-flow or synthetic. Left out: the first that is set up.")] = None,
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
@@ -100,12 +101,14 @@ def prepare(
     from merbench.config import Data
     from merbench.data import databases, load, macro, store
     from merbench.data.prepare import borrowed
+    from merbench.data.sources import casme3, expressions
 
-    if on == macro.PART:
+    if on in (macro.PART, expressions.NAME):
         if scheme is not None:
-            raise UserError("macro clips have their owners' seven emotions, in every scheme", where="--scheme", remedy="leave it out")
+            raise UserError("what is pre-trained on has seven emotions, in every scheme", where="--scheme", remedy="leave it out")
+        kind = casme3.NAME if on == macro.PART else expressions.NAME
         with watching() as watch:
-            folders: tuple[Path, ...] = (macro.ready(source or macro.set_up(), watch=watch, workers=workers),)
+            folders: tuple[Path, ...] = (macro.ready(source or macro.set_up(kind), watch=watch, workers=workers, which=kind),)
     else:
         source = source if source is not None else load.set_up() or load.FRAMES
         load.check_source(source)
@@ -128,7 +131,7 @@ def _counts(name: str, folder: Path) -> str:
         UserError: it cannot be used.
     """
     from merbench.data import apexes, databases, load, macro, manifest, schemes
-    from merbench.data.sources import published_flow
+    from merbench.data.sources import expressions, published_flow
     from merbench.settings import APEXES
 
     if name == APEXES:
@@ -139,8 +142,11 @@ def _counts(name: str, folder: Path) -> str:
         counts = [f"{d} {sum(c.key in found for c in scheme.select((d,)))} of {len(scheme.select((d,)))}" for d in manifest.DATABASES]
         return f"clips with an image: {', '.join(counts)}"
     if name == load.SYNTHETIC:
-        beside = ", macro-expression clips to pre-train on" if macro.place(load.SYNTHETIC, folder) else ""
-        return load.rendered(folder) + beside
+        there = ["macro-expression clips to pre-train on"] if macro.place(load.SYNTHETIC, folder) else []
+        there += ["expression pictures to pre-train on"] if macro.place(load.SYNTHETIC, folder, expressions.NAME) else []
+        return ", ".join([load.rendered(folder), *there])
+    if name == expressions.NAME:
+        return macro.real_pictures(folder).told
     load.check_recorded(name, folder)
     inside, faults = [], []
     for each in (each for each in databases.known().values() if each.place == name):
@@ -157,7 +163,7 @@ def _counts(name: str, folder: Path) -> str:
         except UserError as error:
             faults.append(error)
     beside = ""
-    if name == "casme3" and _has_macro(folder):
+    if name == "casme3" and macro.describes(folder):
         try:
             beside = f"{len(macro.real(folder))} macro-expression clips to pre-train on"
         except UserError as error:  # its sheet names them, whoever was sent the micro-expressions alone
@@ -168,22 +174,17 @@ def _counts(name: str, folder: Path) -> str:
     return "; ".join([*inside, *([beside] if beside else [])])
 
 
-def _has_macro(folder: Path) -> bool:
-    """Return whether a copy of CAS(ME)^3 describes macro-expressions."""
-    from merbench.data import sheets
-    from merbench.data.sources import casme3
-
-    return bool(sheets.candidates(folder, (*casme3.FRAMES, casme3.TYPE), named=""))
-
-
 def _next(name: str, folder: Path) -> str:
     from merbench.data import databases, load
+    from merbench.data.sources import expressions
     from merbench.settings import APEXES
 
     if name == load.SYNTHETIC:
         return "merbench bench frl_dgt --source synthetic"
     if name == APEXES:
         return "merbench bench METHOD --apex table"
+    if name == expressions.NAME:
+        return "merbench prepare expressions"
     if name not in databases.places():
         return f"merbench bench svm_flow --source {name} --on {load.complete(name, 'megc3')}"
     for each in (each.name for each in databases.known().values() if each.place == name):

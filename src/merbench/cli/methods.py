@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from merbench.batch import Inputs
 
 
 def methods(name: Annotated[str | None, typer.Argument(help="A method or its own file, for its whole card.")] = None) -> None:
@@ -50,12 +53,22 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     if trial.stages():
         for field in dataclasses.fields(training):
             console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
-    flow = trial.inputs.flow
-    reads = (
-        f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}"
-        if flow
-        else "nothing of a clip"
-    )
-    console.print(f"reads       {reads}", markup=False)
+    console.print(f"reads       {_reads(trial.inputs)}", markup=False)
     if trial.inputs.macro:
-        console.print("pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro)", markup=False)
+        console.print(
+            "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
+            markup=False,
+        )
+
+
+def _reads(inputs: Inputs) -> str:
+    """Say what a method reads of a clip."""
+    flow, frame, words = inputs.flow, inputs.frame, []
+    if frame:
+        colour = "colour" if frame.colour else "grey"
+        words.append(f"{colour} frames of {frame.size} pixels, onset and apex{' and a sequence' if frame.sequence else ''}")
+    if flow:
+        words.append(f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}")
+    if inputs.landmarks:
+        words.append("landmarks of the onset")
+    return "; ".join(words) or "nothing of a clip"

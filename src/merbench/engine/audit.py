@@ -11,6 +11,7 @@ from merbench.config import shipped
 from merbench.data import load, manifest, protocol, store, twins
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
+from merbench.data.sources import expressions
 from merbench.engine import findings
 from merbench.engine.anew import prepared_anew
 from merbench.engine.findings import Finding
@@ -197,7 +198,9 @@ def _persons(planned: Plan, prepared: Prepared) -> Finding:
             for fold, those in zip(shares, held_out, strict=True)
             if _met(those, [clips[index].subject for index in fold.train])
         ]
+        unknown = sum(expressions.UNKNOWN in clip.flags for clip in clips)
         told += f", pre-trained on {len({clip.subject for clip in clips})}"
+        told += f", of whom is not known of {unknown} pictures" if unknown else ""
     if wrong:
         return Finding("persons", "", "broken", f"learnt from under another name: {', '.join(dict.fromkeys(wrong[:4]))}")
     return Finding("persons", "", "held", f"{told} (persons.csv)")
