@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from merbench import displacement
-from merbench.displacement import agreement, crop, even, least_squares, median, roughness, ssim, warp
+from merbench.displacement import agreement, crop, even, least_squares, median, roughness, scaled, ssim, warp
 from merbench.layers import KeyedUniform
 
 
@@ -149,6 +149,20 @@ def test_agreement_is_pearsons_over_known_places_only() -> None:
     assert all(torch.equal(a, b) for a, b in zip(agreement(changed, hidden), (error, zero, correlation), strict=True))
 
 
+def test_scaled_flow_has_unit_size_whatever_its_unit_was() -> None:
+    generator = torch.Generator().manual_seed(0)
+    field = torch.randn(3, 2, 28, 28, generator=generator)
+    found = scaled(field)
+    for clip in range(3):
+        inside = (found[clip].abs() <= 1).float().mean()
+        assert 0.989 < inside < 0.992
+    factors = torch.tensor([7.0, 0.01, 1.0]).view(3, 1, 1, 1)
+    assert torch.allclose(scaled(field * factors), found, atol=1e-5)  # each clip by itself
+    assert torch.allclose(found[:, 0] * field[:, 1], found[:, 1] * field[:, 0], atol=1e-5)  # u and v by the same factor: directions stay
+    assert torch.equal(scaled(torch.zeros(1, 2, 28, 28)), torch.zeros(1, 2, 28, 28))
+    assert scaled(field, share=0.5).abs().flatten(1).median(dim=1).values == pytest.approx([1, 1, 1], abs=0.01)
+
+
 def test_uniform_draws_are_of_the_key_and_anew_each_call() -> None:
     draws, like = KeyedUniform(), torch.zeros(2000)
     draws.seed(5)
@@ -168,4 +182,4 @@ def test_nothing_here_is_left_untested() -> None:
     public = {
         name for name, each in vars(displacement).items() if callable(each) and getattr(each, "__module__", "") == displacement.__name__
     }
-    assert public == {"agreement", "crop", "even", "least_squares", "median", "roughness", "ssim", "warp"}
+    assert public == {"agreement", "crop", "even", "least_squares", "median", "roughness", "scaled", "ssim", "warp"}

@@ -149,3 +149,15 @@ def agreement(field: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]
     a, b = (x - (x.sum(dim=1, keepdim=True) / count) * weights for x in pair)
     scale = (a.square().sum(dim=1) * b.square().sum(dim=1)).sqrt()
     return error, zero, torch.where(scale > 0, (a * b).sum(dim=1) / scale.clamp_min(1e-12), torch.zeros_like(scale))
+
+
+def scaled(field: Tensor, share: float = 0.99) -> Tensor:
+    """Return a field of unit size, (B, 2, H, W): u and v of each clip divided by a high quantile of their lengths' parts.
+
+    Args:
+        field: (B, 2, H, W), in any unit.
+        share: of the values |u| and |v| of a clip that come to lie within -1 and 1; the few beyond are left as they are.
+    """
+    sizes = field.abs().flatten(1).sort(dim=1).values  # (B, 2 H W)
+    large = sizes[:, round(share * (sizes.shape[1] - 1))]
+    return field / large.clamp_min(1e-6)[:, None, None, None]

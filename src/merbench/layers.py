@@ -84,3 +84,44 @@ class KeyedUniform(KeyedDraw):
         """Return draws in [0, 1), of the shape, type and device of ``like``."""
         counters = torch.arange(like.numel(), device=like.device).view(like.shape)
         return (streams.uniform(self.next_key(), counters) * 2**24).floor().to(like.dtype) / 2**24  # below 1 in single precision too
+
+
+class InceptionBlock(nn.Module):
+    """Four paths over one map, side by side: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 5 x 5; the largest of 3 x 3 and 1 x 1.
+
+    Szegedy et al., CVPR 2015; as in the Dual-Inception network, every path has the same width.
+
+    Args:
+        ins: channels that come in.
+        width: channels of each path.
+        rectified: the path that is 1 x 1 alone ends with a ReLU, as the others do; one of the public ports has none there.
+    """
+
+    def __init__(self, ins: int, width: int, rectified: bool = True) -> None:
+        super().__init__()
+        self.point = nn.Sequential(nn.Conv2d(ins, width, 1), *([nn.ReLU()] if rectified else []))
+        self.near = nn.Sequential(nn.Conv2d(ins, width, 1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+        self.wide = nn.Sequential(nn.Conv2d(ins, width, 1), nn.ReLU(), nn.Conv2d(width, width, 5, padding=2), nn.ReLU())
+        self.peak = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), nn.Conv2d(ins, width, 1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, 4 width, H, W)."""
+        return torch.cat([self.point(x), self.near(x), self.wide(x), self.peak(x)], dim=1)
+
+
+class InceptionStream(nn.Sequential):
+    """One stream of the Dual-Inception network: inception blocks, each followed by a maximum over 2 x 2.
+
+    FG 2019, its sizes as two public ports have them. One channel of 28 pixels becomes 64 maps of 7 x 7.
+
+    Args:
+        widths: of each path, block by block.
+        ins: channels that come in.
+        rectified: see `InceptionBlock`.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (6, 16), ins: int = 1, rectified: bool = True) -> None:
+        channels = (ins, *(4 * width for width in widths))
+        blocks = (InceptionBlock(i, width, rectified) for i, width in zip(channels, widths, strict=False))
+        super().__init__(*(part for block in blocks for part in (block, nn.MaxPool2d(2))))
+        self.channels = channels[-1]
