@@ -70,8 +70,9 @@ def batch_for(inputs: Inputs, clips: int, classes: int = 3, seed: int = 0) -> Ba
 
 
 def batch_of(stage: Stage, inputs: Inputs, clips: int) -> Batch:
-    """Return clips for a stage; macro clips have the seven emotions, whatever the method's classes are."""
-    return batch_for(inputs, clips, len(EMOTIONS) if stage.on == "macro" else 3)
+    """Return clips for a stage; macro clips have the seven emotions, whatever the method's classes are, and beside others no label."""
+    batch = batch_for(inputs, clips, len(EMOTIONS) if stage.macro else 3)
+    return without_labels(batch) if stage.on == "training+macro" else batch
 
 
 def without_labels(batch: Batch) -> Batch:
