@@ -216,7 +216,7 @@ def two_folds_stacked_equal_two_folds_apart(make: Maker) -> None:
     stacked: Any = {name: torch.stack([each[name] for each in batches]) for name in batches[0]}  # type: ignore[literal-required]
     gradients, totals = torch.vmap(torch.func.grad_and_value(total))(parameters, buffers, stacked)
     for index, (method, batch) in enumerate(zip(methods, batches, strict=True)):
-        alone = method.loss(method.outputs(batch), batch)["total"]
+        alone = method.losses(method(batch), batch)["total"]
         torch.autograd.backward(alone)
         assert torch.allclose(totals[index], alone, atol=1e-10), "losses differ"
         for name, parameter in method.named_parameters():
