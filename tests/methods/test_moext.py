@@ -70,13 +70,13 @@ def test_measures_say_what_is_rebuilt_and_what_a_copy_gives(monkeypatch: pytest.
     found = method.measures(still)
     assert found["rebuilt / onset where it moves"].max() == 0
     assert found["rebuilt / onset"].min() > 0.2
-    truly = found["error of the onset moved as it truly moved"]
-    assert (truly < 0.8 * copied).all(), "the onset moved the wrong way is no bound"
+    truly = found["error of the onset truly moved and evenly relit"]
+    assert (truly < 0.7 * copied).all(), "the onset moved the wrong way is no bound"
     assert set(made(reconstruction=0.0).measures(batch)) == set()
     assert "truth" in batch
     del batch["truth"]
     assert set(found) - set(method.measures(batch)) == {
-        "error of the onset moved as it truly moved",
+        "error of the onset truly moved and evenly relit",
         "correlation of the displacement with the truth",
     }
 
@@ -162,7 +162,8 @@ def test_in_recognition_what_was_pre_trained_takes_smaller_steps() -> None:
     assert {part for part, far in first.items() if far} == {"separator", "extractor", "decoder", "project"}
     assert {part for part, far in last.items() if far} == {"separator", "extractor", "recogniser"}
     assert first["separator"] == pytest.approx(1e-3, rel=1e-2)
-    assert (last["separator"], last["extractor"]) == (pytest.approx(1e-4, rel=1e-2), pytest.approx(1e-4, rel=1e-2))
+    assert last["separator"] == pytest.approx(1e-4, rel=1e-2)
+    assert last["extractor"] == pytest.approx(1e-4, rel=1e-2)
     assert last["recogniser"] == pytest.approx(1e-3, rel=1e-2)
     assert {part for part, far in learnt(made(pace=0.0), 1).items() if far} == {"recogniser"}
     assert learnt(made(pretraining=0), 0)["separator"] == pytest.approx(1e-3, rel=1e-2), "nothing was learnt before"
@@ -184,7 +185,7 @@ def test_the_head_s_motion_is_subtracted_unless_it_is_asked_for(monkeypatch: pyt
         for shift in (0.0, 3.0):
             monkeypatch.setattr(method, "motion", lambda *_, shift=shift: (motion + shift, None))
             found.append(method.logits(batch))
-        assert torch.allclose(*found, atol=1e-4) == steady
+        assert torch.allclose(found[0], found[1], atol=1e-4) == steady
 
 
 def test_what_is_left_out_is_not_there() -> None:
