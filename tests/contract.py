@@ -70,8 +70,9 @@ def batch_for(inputs: Inputs, clips: int, classes: int = 3, seed: int = 0) -> Ba
 
 
 def batch_of(stage: Stage, inputs: Inputs, clips: int) -> Batch:
-    """Return clips for a stage; macro clips have the seven emotions, whatever the method's classes are."""
-    return batch_for(inputs, clips, len(EMOTIONS) if stage.on == "macro" else 3)
+    """Return clips for a stage; macro clips have the seven emotions, whatever the method's classes are, and beside others no label."""
+    batch = batch_for(inputs, clips, len(EMOTIONS) if stage.macro else 3)
+    return without_labels(batch) if stage.on == "training+macro" else batch
 
 
 def without_labels(batch: Batch) -> Batch:
@@ -215,7 +216,7 @@ def two_folds_stacked_equal_two_folds_apart(make: Maker) -> None:
     stacked: Any = {name: torch.stack([each[name] for each in batches]) for name in batches[0]}  # type: ignore[literal-required]
     gradients, totals = torch.vmap(torch.func.grad_and_value(total))(parameters, buffers, stacked)
     for index, (method, batch) in enumerate(zip(methods, batches, strict=True)):
-        alone = method.loss(method.outputs(batch), batch)["total"]
+        alone = method.losses(method(batch), batch)["total"]
         torch.autograd.backward(alone)
         assert torch.allclose(totals[index], alone, atol=1e-10), "losses differ"
         for name, parameter in method.named_parameters():

@@ -58,8 +58,9 @@ class Stage:
         name: such as ``warm-up``.
         epochs, batch, lr, weight_decay, schedule, decay, decay_every, balance, rotate, crop, brightness: as in ``config.Training``.
         outputs, loss: bound methods used instead of ``Method.outputs`` and ``Method.loss``.
-        on: what it learns from: the training subjects' clips, or the macro-expression clips of everybody but the held-out person, for
-            methods with ``inputs.macro``; then ``label`` is an emotion of `sample.EMOTIONS`. The last stage is never on macro clips.
+        on: what it learns from: the training subjects' clips; or, for methods with ``inputs.macro``, the macro-expression clips of everybody
+            but the held-out person, whose ``label`` is an emotion of `sample.EMOTIONS`; or both joined, without ``label``, since the two sets
+            have other classes; they are shuffled, and never balanced. The last stage is on the training subjects' clips.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Stage:
     weight_decay: float | None = None
     outputs: Callable[[Batch], Outputs] | None = None
     loss: Callable[[Outputs, Batch], Outputs] | None = None
-    on: Literal["training", "macro"] = "training"
+    on: Literal["training", "macro", "training+macro"] = "training"
     schedule: Literal["constant", "step", "cosine"] | None = None
     decay: float | None = None
     decay_every: int | None = None
@@ -77,6 +78,11 @@ class Stage:
     rotate: float | None = None
     crop: float | None = None
     brightness: float | None = None
+
+    @property
+    def macro(self) -> bool:
+        """Return whether it learns from macro clips, alone or beside others."""
+        return self.on != "training"
 
     def filled(self, training: Training) -> Stage:
         """Return the stage with every setting that it shares with the request filled."""
@@ -218,9 +224,7 @@ class Method(LightningModule):
     def training_step(self, batch: Batch, _index: int) -> Outputs:
         """Return the losses; every part is logged, by its mean over the epoch."""
         losses = self.losses(self(batch), batch)
-        self.log_dict(
-            {name: value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(batch["label"])
-        )
+        self.log_dict({name: value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(batch["clip"]))
         return {"loss": losses["total"]}
 
     @final

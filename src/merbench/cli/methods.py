@@ -53,7 +53,10 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     if trial.stages():
         for field in dataclasses.fields(training):
             console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
-    console.print(f"reads       {_reads(trial.inputs)}", markup=False)
+    for read in _read(trial.inputs) or ["nothing of a clip"]:
+        console.print(f"reads       {read}", markup=False)
+    for told in card.pretraining:
+        console.print(f"may learn   from {told}", markup=False)
     if trial.inputs.macro:
         console.print(
             "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
@@ -61,14 +64,14 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         )
 
 
-def _reads(inputs: Inputs) -> str:
-    """Say what a method reads of a clip."""
-    flow, frame, words = inputs.flow, inputs.frame, []
-    if frame:
-        colour = "colour" if frame.colour else "grey"
-        words.append(f"{colour} frames of {frame.size} pixels, onset and apex{' and a sequence' if frame.sequence else ''}")
+def _read(inputs: Inputs) -> list[str]:
+    """Return what a method reads of a clip, in words."""
+    flow, frame, read = inputs.flow, inputs.frame, []
     if flow:
-        words.append(f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}")
+        read.append(f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}")
+    if frame:
+        between = ", and frames between them" if frame.sequence else ""
+        read.append(f"onset and apex of {frame.size} pixels in {'colour' if frame.colour else 'grey'}{between}")
     if inputs.landmarks:
-        words.append("landmarks of the onset")
-    return "; ".join(words) or "nothing of a clip"
+        read.append("68 landmarks")
+    return read
