@@ -23,7 +23,8 @@ for _name in methods.NAMES:
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", methods.NAMES)
 def test_contract(name: str, check: str) -> None:
-    CHECKS[check](quick(name))
+    printed = check == "parameters_are_as_many_as_printed"  # of the network as published, which preset quick may make smaller
+    CHECKS[check](METHODS[name] if printed else quick(name))
 
 
 def quick(name: str) -> Maker:
