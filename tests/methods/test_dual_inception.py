@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from merbench.methods.dual_inception import DualInception
 
-SMALL = {"widths": (2, 4), "hidden": 16}
+SMALL: Any = {"widths": (2, 4), "hidden": 16}
 
 
 def test_parameters_are_as_many_as_counted() -> None:
     """Off-TANet prints 6.45 million for its port, whose streams have one channel too."""
-    method = DualInception(3)
+    method: Any = DualInception(3)
     assert [sum(p.numel() for p in stream.parameters()) for stream in method.streams] == [_stream()] * 2
     assert sum(p.numel() for p in method.dense.parameters()) == 6272 * 1024 + 1024
 
@@ -35,12 +35,12 @@ def _stream() -> int:
 def test_it_is_the_authors_function() -> None:
     """Written out with the functions of torch, path by path; three equal channels, as the authors have, come to one."""
     torch.manual_seed(0)
-    method = DualInception(3).eval()
+    method: Any = DualInception(3).eval()
     image = torch.rand(3, 2, 28, 28)
     image[:, :, 0, 0], image[:, :, 0, 1] = 0, 1  # stretched already
 
-    def paths(block: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-        def conv(layer: torch.nn.Module, value: torch.Tensor) -> torch.Tensor:
+    def paths(block: Any, x: torch.Tensor) -> torch.Tensor:
+        def conv(layer: Any, value: torch.Tensor) -> torch.Tensor:
             return functional.relu(functional.conv2d(value, layer.weight, layer.bias, padding=layer.kernel_size[0] // 2))
 
         near, wide = conv(block.near[0], x), conv(block.wide[0], x)
@@ -60,7 +60,7 @@ def test_it_is_the_authors_function() -> None:
 @pytest.mark.parametrize(("reads", "read"), [("both", [0, 1]), ("u", [0]), ("v", [1])])
 def test_streams_read_what_they_should(reads: Literal["both", "u", "v"], read: list[int]) -> None:
     torch.manual_seed(1)
-    method = DualInception(3, reads=reads, **SMALL).eval()
+    method: Any = DualInception(3, reads=reads, **SMALL).eval()
     assert len(method.streams) == len(read)
     flow = torch.randn(5, 2, 28, 28, requires_grad=True)
     (gradient,) = torch.autograd.grad(method.logits({"flow": flow}).square().sum(), flow)
@@ -70,7 +70,7 @@ def test_streams_read_what_they_should(reads: Literal["both", "u", "v"], read: l
 def test_images_have_no_lengths() -> None:
     """Flow in pixels and in relative units are alike: u and v of a clip go from 0 to 1, whatever a head adds and whatever the unit."""
     torch.manual_seed(0)
-    method = DualInception(3, **SMALL).eval()
+    method: Any = DualInception(3, **SMALL).eval()
     flow = torch.randn(4, 2, 28, 28)
     moved = flow * torch.tensor([3.0, 0.1]).view(2, 1, 1) + torch.tensor([1.0, -2.0]).view(2, 1, 1)
     assert torch.allclose(method.logits({"flow": flow}), method.logits({"flow": moved}), atol=1e-5)
@@ -78,7 +78,12 @@ def test_images_have_no_lengths() -> None:
 
 
 def test_sizes() -> None:
-    assert DualInception(3, size=56, **SMALL).dense[0].in_features == 2 * 16 * 14**2
-    assert DualInception(3, size=24, widths=(2, 2, 2)).dense[0].in_features == 2 * 8 * 3**2
+    assert size_of(DualInception(3, size=56, **SMALL)) == 2 * 16 * 14**2
+    assert size_of(DualInception(3, size=24, widths=(2, 2, 2))) == 2 * 8 * 3**2
     with pytest.raises(ValueError, match="30 pixels cannot be halved 2 times"):
         DualInception(3, size=30)
+
+
+def size_of(method: Any) -> int:
+    """Return how many values the first fully connected layer reads."""
+    return int(method.dense[0].in_features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
@@ -9,14 +11,14 @@ from torch.nn import functional
 from merbench.method import Stage
 from merbench.methods.rcn_a import RCNA, RecurrentConvolution
 
-SMALL = {"size": 28, "width": 6, "pool": 3}
+SMALL: Any = {"size": 28, "width": 6, "pool": 3}
 
 
 def test_parameters_are_those_of_the_authors_code() -> None:
     """With the script's 64 maps of 7 x 7, and with the README's 32 maps of 5 x 5; neither attention nor recurrence adds one."""
 
-    def count(**arguments: int) -> int:
-        return sum(p.numel() for p in RCNA(3, **arguments).parameters())  # type: ignore[arg-type]
+    def count(**arguments: Any) -> int:
+        return sum(p.numel() for p in RCNA(3, **arguments).parameters())
 
     assert count() == 4864 + 128 + 4160 + 128 + 36_928 + 128 + 9411 == 55_747
     assert count(width=32, pool=5) == 2432 + 64 + 1056 + 64 + 9248 + 64 + 2403
@@ -25,7 +27,7 @@ def test_parameters_are_those_of_the_authors_code() -> None:
 
 def test_it_begins_as_the_authors_code() -> None:
     torch.manual_seed(0)
-    method = RCNA(3)
+    method: Any = RCNA(3)
     assert method.head.weight.std().item() == pytest.approx(0.01, rel=0.05)
     assert not method.head.bias.any()
     assert method.first[0].weight.std().item() == pytest.approx((2 / (64 * 25)) ** 0.5, rel=0.05)
@@ -35,7 +37,7 @@ def test_it_begins_as_the_authors_code() -> None:
 def test_the_convolution_recurs(steps: int) -> None:
     """Of the input and what it gave before, with the same weights each time."""
     torch.manual_seed(0)
-    block = RecurrentConvolution(5, steps).eval()
+    block: Any = RecurrentConvolution(5, steps).eval()
     x = torch.randn(2, 5, 9, 9)
     state = block.forward_path(x)
     seen = []
@@ -49,7 +51,7 @@ def test_the_convolution_recurs(steps: int) -> None:
 def test_the_attention_map_is_where_the_classifier_looks() -> None:
     """The weighted features of each class, averaged over channels, from 0 to 1, averaged over classes; in loops, as the code has it."""
     torch.manual_seed(0)
-    method = RCNA(4, **SMALL).eval()
+    method: Any = RCNA(4, **SMALL).eval()
     torch.nn.init.normal_(method.head.weight)
     first = torch.rand(5, 6, 12, 12)
     small = functional.avg_pool2d(first, 4)
@@ -64,7 +66,7 @@ def test_the_attention_map_is_where_the_classifier_looks() -> None:
 
 def test_attention_weights_places() -> None:
     torch.manual_seed(0)
-    method = RCNA(3, **SMALL).eval()
+    method: Any = RCNA(3, **SMALL).eval()
     torch.nn.init.normal_(method.head.weight)
     flow = torch.randn(4, 3, 28, 28)
     first = method.first(flow_image(flow))
@@ -78,7 +80,7 @@ def test_attention_weights_places() -> None:
 
 def test_a_map_that_is_the_same_everywhere_is_a_number() -> None:
     """Where no feature answers, the authors' code divides zero by zero."""
-    method = RCNA(3, **SMALL)
+    method: Any = RCNA(3, **SMALL)
     assert torch.equal(method.attention_map(torch.zeros(2, 6, 12, 12)), torch.zeros(2, 1, 3, 3))
 
 

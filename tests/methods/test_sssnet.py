@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
 
+from merbench.batch import Flow, Inputs
 from merbench.methods.sssnet import MapDropout, SSSNet
 
-SMALL = {"size": 28, "widths": (4, 6), "hidden": 16}
+SMALL: Any = {"size": 28, "widths": (4, 6), "hidden": 16}
 
 
 def test_parameters_are_those_of_meb() -> None:
     """MEB reads maps of 9 x 9: 5,184 values into 256."""
-    method = SSSNet(3)
+    method: Any = SSSNet(3)
     assert method.dense[0].in_features == 5184
     assert sum(p.numel() for p in method.parameters()) == 2432 + 64 + 18_496 + 128 + 1_327_360 + 771 == 1_349_251
 
@@ -21,7 +24,7 @@ def test_parameters_are_those_of_meb() -> None:
 def test_it_is_mebs_function() -> None:
     """Written out with the functions of torch: each convolution, ReLU, pooling, and normalisation last."""
     torch.manual_seed(0)
-    method = SSSNet(3)
+    method: Any = SSSNet(3)
     for _ in range(3):
         method.train().logits({"flow": torch.randn(8, 3, 64, 64)})  # moves the running statistics
     method.eval()
@@ -50,7 +53,7 @@ def test_whole_maps_are_dropped() -> None:
 
 def test_strain_is_read() -> None:
     torch.manual_seed(0)
-    method = SSSNet(3, **SMALL).eval()
+    method: Any = SSSNet(3, **SMALL).eval()
     flow = torch.randn(4, 3, 28, 28, requires_grad=True)
     (gradient,) = torch.autograd.grad(method.logits({"flow": flow}).square().sum(), flow)
     assert (gradient.abs().sum(dim=(0, 2, 3)) > 0).all()
@@ -60,10 +63,15 @@ def test_strain_is_read() -> None:
 
 def test_sizes_and_centring() -> None:
     """Published flow of 28 pixels leaves maps of 3 x 3."""
-    assert SSSNet(3, size=28).dense[0].in_features == 64 * 9
-    assert SSSNet(3, **SMALL).inputs.flow.stabilisation == "none"
-    assert SSSNet(3, centred=True, **SMALL).inputs.flow.stabilisation == "median"
-    smallest = SSSNet(3, size=16)
+    assert size_of(SSSNet(3, size=28)) == 64 * 9
+    assert SSSNet(3, **SMALL).inputs == Inputs(flow=Flow(28, strain=True))
+    assert SSSNet(3, centred=True, **SMALL).inputs == Inputs(flow=Flow(28, strain=True, stabilisation="median"))
+    smallest: Any = SSSNet(3, size=16)
     assert smallest.eval().logits({"flow": torch.randn(2, 3, 16, 16)}).shape == (2, 3)
     with pytest.raises(ValueError, match="15 pixels is too small"):
         SSSNet(3, size=15)
+
+
+def size_of(method: Any) -> int:
+    """Return how many values the first fully connected layer reads."""
+    return int(method.dense[0].in_features)
