@@ -129,17 +129,19 @@ def test_every_block_has_a_place_of_its_own() -> None:
     assert changed.any(dim=0).nonzero().tolist() == [[2, 2]]
 
 
-def test_the_machine_is_scikit_learns() -> None:
-    """The weights are those of a linear SVC for each class against the rest."""
+@pytest.mark.parametrize("balanced", [True, False])
+def test_the_machine_is_scikit_learns(balanced: bool) -> None:
+    """The weights are those of a linear SVC for each class against the rest; the penalty is so low that it is paid."""
     from sklearn.svm import SVC
 
     batch = clips(18)
-    method = LBPTOP(3, size=24, c=3.0)
+    method = LBPTOP(3, size=24, c=0.02, balanced=balanced)
     method.fit(batch)
     features = method.features(batch["frames"]).numpy()
     for index in range(3):
-        machine = SVC(C=3.0, kernel="linear", class_weight="balanced").fit(features, batch["label"].numpy() == index)
-        assert method.logits(batch)[:, index].tolist() == pytest.approx(machine.decision_function(features).tolist(), abs=1e-3)
+        machine = SVC(C=0.02, kernel="linear", class_weight="balanced" if balanced else None)
+        values = machine.fit(features, batch["label"].numpy() == index).decision_function(features)
+        assert method.logits(batch)[:, index].tolist() == pytest.approx(values.tolist(), abs=1e-3)
 
 
 def test_a_class_without_clips_is_never_chosen() -> None:

@@ -37,7 +37,7 @@ def test_it_reads_what_it_asks_for(reads: Reads) -> None:
     assert method.logits(batch).shape == (2, 3)
 
 
-@pytest.mark.parametrize("model", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet", "resnet10t"])
+@pytest.mark.parametrize("model", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet", "vit_tiny_patch16_224"])
 def test_families_of_networks(model: str) -> None:
     """Convolutions and tokens; one with a fixed number of places is told the size."""
     method: Any = TimmBackbone(4, model=model, size=48).train()
