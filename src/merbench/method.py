@@ -31,8 +31,8 @@ class Card:
 
     Attributes:
         title, year, paper: of the publication, with a DOI, an arXiv number or an address.
-        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows a public
-            port by the paper's authors, ``reconstruction`` where it is ours.
+        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows public
+            code, the departures say whose, ``reconstruction`` where it is ours.
         departures: every difference from the paper that is known, in words.
         parameters: classes to parameter count, as far as the paper or its code prints it.
         pretraining: data beyond the benchmark's training subjects that the method may use.
