@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from merbench.batch import Flow, Frame, Inputs
-from merbench.data import load, macro, protocol, store
+from merbench.data import macro, places, protocol, store
 from merbench.data.sources import expressions
 from merbench.data.synthetic import expressions as rendering
 from merbench.data.synthetic import marker
@@ -39,7 +39,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and a machine on which nothing is set up."""
-    for name in load.PLACES:
+    for name in places.PLACES:
         monkeypatch.delenv(variable(name), raising=False)
     return here
 
@@ -148,7 +148,7 @@ def test_from_a_folder_to_prepared_arrays(own: Path, cli: Cli) -> None:
     answer = cli("prepare", "expressions", "--workers", "1")
     assert answer.code == 0, answer.err
     assert "persons of the expression pictures are not known to be others than the held-out (2 clips)" in answer.out
-    prepared = store.load(macro.ready(load.FRAMES))
+    prepared = store.load(macro.ready(places.FRAMES))
     assert (prepared.on, len(prepared.clips), prepared.classes) == ("expressions", 6, EMOTIONS)
     assert Counter(prepared.labels.tolist()) == {0: 3, 1: 3}
     assert np.array_equal(prepared.arrays["onset"], prepared.arrays["apex"])
@@ -167,10 +167,10 @@ def test_a_picture_without_a_face_borrows_nobodys(own: Path, cli: Cli) -> None:
 
 def test_rendered_pictures_are_not_taken_for_recorded_ones(pictures: Path, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is rendered, not recorded" in cli("data", "set", "expressions", str(pictures / "expressions")).err
-    assert macro.place(load.SYNTHETIC, kind="expressions") is None
+    assert macro.place(places.SYNTHETIC, kind="expressions") is None
     monkeypatch.setenv(variable("synthetic"), str(pictures))
-    assert macro.place(load.SYNTHETIC, kind="expressions") == pictures / "expressions"
-    assert macro.set_up("expressions") == load.SYNTHETIC
+    assert macro.place(places.SYNTHETIC, kind="expressions") == pictures / "expressions"
+    assert macro.set_up("expressions") == places.SYNTHETIC
 
 
 def test_which_is_learnt_from_is_never_an_accident(own: Path, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,21 +184,21 @@ def test_which_is_learnt_from_is_never_an_accident(own: Path, bare: Path, monkey
     monkeypatch.setattr(macro, "prepare", prepare)
     monkeypatch.setattr(macro, "real", lambda path: ())
     with pytest.raises(UserError, match="casme3 has no folder yet"):
-        macro.ready(load.FRAMES)
+        macro.ready(places.FRAMES)
     monkeypatch.setenv(variable("casme3"), str(bare / "micro"))
     monkeypatch.setenv(variable("expressions"), str(own))
-    macro.ready(load.FRAMES)
+    macro.ready(places.FRAMES)
     assert made == ["refuse"], "a copy of CAS(ME)^3 with micro-expressions alone is nothing to choose"
     monkeypatch.setenv(variable("casme3"), str(bare / "whole"))
     with pytest.raises(UserError, match="macro-expression clips and expression pictures") as caught:
-        macro.ready(load.FRAMES)
+        macro.ready(places.FRAMES)
     assert "--macro casme3" in caught.value.remedy
-    macro.ready(load.FRAMES, which="casme3")
-    macro.ready(load.FRAMES, which="expressions")
+    macro.ready(places.FRAMES, which="casme3")
+    macro.ready(places.FRAMES, which="expressions")
     assert made == ["refuse", "borrow", "refuse"]
     monkeypatch.delenv(variable("expressions"))
     with pytest.raises(UserError, match="no expression pictures are set up"):
-        macro.ready(load.FRAMES, which="expressions")
+        macro.ready(places.FRAMES, which="expressions")
     with pytest.raises(UserError, match="published-flow has no macro"):
         macro.ready("published-flow")
 

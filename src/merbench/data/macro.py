@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from merbench.batch import Inputs
-from merbench.data import databases, load, sheets, store
+from merbench.data import databases, places, sheets, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import Watch, prepare, silent
 from merbench.data.prepared import Prepared
@@ -37,12 +37,12 @@ def ready(source: str, root: Path = store.ROOT, watch: Watch = silent, workers: 
     Raises:
         UserError: the source has no macro clips, none are set up or two kinds of them, or they cannot be used.
     """
-    load.check_source(source)
-    if source not in (load.FRAMES, load.SYNTHETIC):
+    places.check_source(source)
+    if source not in (places.FRAMES, places.SYNTHETIC):
         raise UserError(
             f"{source} has no macro-expression clips to pre-train on",
             where=f"data.source={source}",
-            remedy=f"use --source {load.FRAMES} with {casme3.NAME} or {expressions.NAME} set up, or --source {load.SYNTHETIC}, or a method without "
+            remedy=f"use --source {places.FRAMES} with {casme3.NAME} or {expressions.NAME} set up, or --source {places.SYNTHETIC}, or a method without "
             "pre-training on them",
         )
     root = root / PART
@@ -55,10 +55,10 @@ def ready(source: str, root: Path = store.ROOT, watch: Watch = silent, workers: 
             return stored[0]
         raise _nothing_set_up(source, stored, kind)
     if kind == expressions.NAME:
-        pictures = (real_pictures(path) if source == load.FRAMES else expressions.survey(path)).footage
+        pictures = (real_pictures(path) if source == places.FRAMES else expressions.survey(path)).footage
         scheme = expressions.scheme(pictures, SCHEME)  # nobody's landmarks are another picture's: other camera, perhaps another person
         return prepare(source, scheme, pictures, root=root, watch=watch, workers=workers, lost="refuse")
-    found = real(path) if source == load.FRAMES else casme3.macro(path)
+    found = real(path) if source == places.FRAMES else casme3.macro(path)
     return prepare(source, casme3.seven(tuple(each.clip for each in found)), found, root=root, watch=watch, workers=workers)
 
 
@@ -83,7 +83,7 @@ def _the_one(source: str, root: Path) -> str:
 def _holds(source: str, kind: str) -> bool:
     """Return whether something to pre-train on is set up: a copy of CAS(ME)^3 may hold micro-expressions alone."""
     path = place(source, kind=kind)
-    if path is None or kind != casme3.NAME or source == load.SYNTHETIC:
+    if path is None or kind != casme3.NAME or source == places.SYNTHETIC:
         return path is not None
     return describes(path)
 
@@ -104,10 +104,10 @@ def place(source: str, folder: Path | None = None, kind: str = casme3.NAME) -> P
     Raises:
         UserError: the settings or the mark of a rendered database are damaged.
     """
-    if source == load.FRAMES:
+    if source == places.FRAMES:
         return data_path(kind)
     part = PART if kind == casme3.NAME else kind
-    path = (folder or data_path(load.SYNTHETIC) or Path(load.SYNTHETIC)) / marker.ROOTS[part]
+    path = (folder or data_path(places.SYNTHETIC) or Path(places.SYNTHETIC)) / marker.ROOTS[part]
     parts = (marker.read(path) or {"parts": {}})["parts"]
     return path if parts.get(part, {}).get("finished") else None
 
@@ -118,10 +118,10 @@ def real(folder: Path) -> tuple[Footage, ...]:
     Raises:
         UserError: the folder is a rendered one, or clips cannot be used; each is named.
     """
-    load.check_recorded(casme3.NAME, folder)
+    places.check_recorded(casme3.NAME, folder)
     found = casme3.macro(folder)
     for tree in dict.fromkeys(each.onset.parents[1] for each in found):
-        load.check_recorded(casme3.NAME, tree)
+        places.check_recorded(casme3.NAME, tree)
     return found
 
 
@@ -131,14 +131,14 @@ def real_pictures(folder: Path) -> expressions.Found:
     Raises:
         UserError: the folder is a rendered one, or holds no picture that can be used.
     """
-    load.check_recorded(expressions.NAME, folder)
+    places.check_recorded(expressions.NAME, folder)
     return expressions.survey(folder)
 
 
 def set_up(kind: str = casme3.NAME) -> str:
     """Return the more telling source of which macro clips, or expression pictures, are set up; ``frames`` where none are."""
-    there = place(load.FRAMES, kind=kind) is None and place(load.SYNTHETIC, kind=kind) is not None
-    return load.SYNTHETIC if there else load.FRAMES
+    there = place(places.FRAMES, kind=kind) is None and place(places.SYNTHETIC, kind=kind) is not None
+    return places.SYNTHETIC if there else places.FRAMES
 
 
 def check_still(prepared: Prepared, inputs: Inputs) -> None:
@@ -164,9 +164,9 @@ def _nothing_set_up(source: str, stored: list[Path], kind: str) -> UserError:
             where=stored[0].parent,
             remedy="delete all but one of them, or set the source: merbench data set",
         )
-    if source == load.SYNTHETIC:
-        folder = data_path(load.SYNTHETIC) or Path(load.SYNTHETIC)
-        size = next((size for size in map(load.rendered_size, databases.known()) if size), "mini")
+    if source == places.SYNTHETIC:
+        folder = data_path(places.SYNTHETIC) or Path(places.SYNTHETIC)
+        size = next((size for size in map(places.rendered_size, databases.known()) if size), "mini")
         return UserError(
             f"no rendered {what} are set up, and the method is pre-trained on them",
             where=folder,

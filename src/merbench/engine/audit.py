@@ -8,7 +8,7 @@ from pathlib import Path
 
 from merbench import methods, processes
 from merbench.config import shipped
-from merbench.data import load, manifest, protocol, store, twins
+from merbench.data import manifest, places, protocol, store, twins
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
 from merbench.data.sources import expressions
@@ -155,8 +155,8 @@ def _watched(planned: Plan) -> tuple[Path, ...]:
 
 def _places(more: Sequence[Path]) -> tuple[Path, ...]:
     """Return the folders that nothing but the data module has any business in: data, prepared data, clip lists, runs."""
-    places = [path for name in load.PLACES if (path := data_path(name)) is not None]
-    return (*places, Path(load.SYNTHETIC), shipped("data_manifests"), *more)
+    set_up = [path for name in places.PLACES if (path := data_path(name)) is not None]
+    return (*set_up, Path(places.SYNTHETIC), shipped("data_manifests"), *more)
 
 
 def _prepared_anew(planned: Plan, prepared: Prepared, looked_at: Sequence[int], watch: Watch) -> Generator[Finding, None, None]:
