@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -210,9 +210,9 @@ def _convolved(ins: int, outs: int, kernel: int, stride: int = 1) -> nn.Sequenti
 
 def _timm(name: str, size: int) -> tuple[nn.Module, tuple[int, ...]]:
     """Return a backbone of timm from random weights, which gives the maps of all its stages, and the last stages' channels."""
-    import timm  # type: ignore[import-not-found,unused-ignore]  # here: with torchvision it takes seconds to import
+    import timm  # here: with torchvision it takes seconds to import
 
-    net = timm.create_model(name, pretrained=False, features_only=True, in_chans=3)
+    net: Any = timm.create_model(name, pretrained=False, features_only=True, in_chans=3)
     coarsest, count = net.feature_info.reduction()[-1], len(net.feature_info)
     if count < STAGES or size < 2 * coarsest:
         raise ValueError(
