@@ -48,7 +48,8 @@ class Inputs:
 
     Attributes:
         flow, frame, landmarks: what is read of a clip.
-        macro: macro-expression clips too, for stages with ``on="macro"``: flow, frames and landmarks of them as of the others.
+        macro: macro-expression clips too, for stages with ``on="macro"`` or ``on="training+macro"``: flow, frames and landmarks of them as of the
+            others.
     """
 
     flow: Flow | None = None
@@ -88,6 +89,7 @@ class Batch(TypedDict, total=False):
     """(B, 2, h, w): the true displacement of a rendered clip in pixels of the frame grid, not a number beside the face. In no batch that is
     trained on or predicted from: `Method.measures` alone gets it."""
     label: Tensor
-    """(B,), int64, class index; in a stage on macro clips the index in `sample.EMOTIONS`."""
+    """(B,), int64, class index; in a stage on macro clips the index in `sample.EMOTIONS`; not there in a stage on both."""
     clip: Tensor
-    """(B,), int64, position of the clip in its set; macro clips are a set of their own."""
+    """(B,), int64, position of the clip in its set; macro clips are a set of their own, and where both are joined they come after all clips of the
+    run."""

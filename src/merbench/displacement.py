@@ -55,6 +55,15 @@ def median(field: Tensor) -> Tensor:
     return ((flat[..., (count - 1) // 2] + flat[..., count // 2]) / 2)[..., None, None]
 
 
+def stretched(image: Tensor) -> Tensor:
+    """Return images (B, C, H, W) each channel of which goes from 0 to 1 in each clip, as flow that was written to 8-bit images does.
+
+    What comes stretched, as published flow, is unchanged; flow in pixels and in relative units become alike. A channel of one value is 0.
+    """
+    low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
+    return (image - low) / (high - low).clamp_min(1e-12)
+
+
 def even(frames: Tensor) -> Tensor:
     """Return frames (B, C, H, W) with mean 0 and deviation 1 over each clip's image, so that flickering light is no motion."""
     mean = frames.mean(dim=(1, 2, 3), keepdim=True)

@@ -31,8 +31,8 @@ class Card:
 
     Attributes:
         title, year, paper: of the publication, with a DOI, an arXiv number or an address.
-        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows a public
-            port by the paper's authors, ``reconstruction`` where it is ours.
+        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows public
+            code, the departures say whose, ``reconstruction`` where it is ours.
         departures: every difference from the paper that is known, in words.
         parameters: classes to parameter count, as far as the paper or its code prints it.
         pretraining: data beyond the benchmark's training subjects that the method may use.
@@ -58,8 +58,9 @@ class Stage:
         name: such as ``warm-up``.
         epochs, batch, lr, weight_decay, schedule, decay, decay_every, balance, rotate, crop, brightness: as in ``config.Training``.
         outputs, loss: bound methods used instead of ``Method.outputs`` and ``Method.loss``.
-        on: what it learns from: the training subjects' clips, or the macro-expression clips of everybody but the held-out person, for
-            methods with ``inputs.macro``; then ``label`` is an emotion of `sample.EMOTIONS`. The last stage is never on macro clips.
+        on: what it learns from: the training subjects' clips; or, for methods with ``inputs.macro``, the macro-expression clips of everybody
+            but the held-out person, whose ``label`` is an emotion of `sample.EMOTIONS`; or both joined, without ``label``, since the two sets
+            have other classes; they are shuffled, and never balanced. The last stage is on the training subjects' clips.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Stage:
     weight_decay: float | None = None
     outputs: Callable[[Batch], Outputs] | None = None
     loss: Callable[[Outputs, Batch], Outputs] | None = None
-    on: Literal["training", "macro"] = "training"
+    on: Literal["training", "macro", "training+macro"] = "training"
     schedule: Literal["constant", "step", "cosine"] | None = None
     decay: float | None = None
     decay_every: int | None = None
@@ -77,6 +78,11 @@ class Stage:
     rotate: float | None = None
     crop: float | None = None
     brightness: float | None = None
+
+    @property
+    def macro(self) -> bool:
+        """Return whether it learns from macro clips, alone or beside others."""
+        return self.on != "training"
 
     def filled(self, training: Training) -> Stage:
         """Return the stage with every setting that it shares with the request filled."""
@@ -179,6 +185,14 @@ class Method(LightningModule):
         """
         return {}
 
+    def maps(self, batch: Batch) -> Outputs:  # noqa: ARG002  # for those who override it
+        """Return where the method looks, by name: (B, h, w) in [0, 1] each, of any size, to be drawn over the apex. In eval mode; nothing learns from it.
+
+        Args:
+            batch: held-out clips as `outputs` gets them.
+        """
+        return {}
+
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of a stage, whose numbers are all set; Adam unless the method says otherwise."""
         assert stage.lr is not None, "the engine fills a stage before it is used"
@@ -210,9 +224,7 @@ class Method(LightningModule):
     def training_step(self, batch: Batch, _index: int) -> Outputs:
         """Return the losses; every part is logged, by its mean over the epoch."""
         losses = self.losses(self(batch), batch)
-        self.log_dict(
-            {name: value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(batch["label"])
-        )
+        self.log_dict({name: value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(batch["clip"]))
         return {"loss": losses["total"]}
 
     @final

@@ -76,7 +76,7 @@ def test_what_is_asked_for_and_not_set_up_is_answered_with_how_to(here: Path, cl
         assert found.code == 2
         for part in parts:
             assert part in found.err
-    assert cli("datasets").out.count("not set up") == 7
+    assert cli("datasets").out.count("not set up") == 8
     assert not list(here.iterdir())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from openpyxl import load_workbook
 
-from merbench.data import flow, load, macro, manifest, store
+from merbench.data import flow, macro, manifest, places, store
 from merbench.data.sources import casme3
 from merbench.data.synthetic.script import scenes
 from merbench.errors import UserError
@@ -230,7 +230,7 @@ def test_a_sheet_without_macro_rows(copied: Path) -> None:
 @pytest.fixture
 def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and a machine on which nothing is set up."""
-    for name in load.PLACES:
+    for name in places.PLACES:
         monkeypatch.delenv(variable(name), raising=False)
     return here
 
@@ -252,8 +252,8 @@ def test_they_are_prepared_apart_from_what_is_judged(rendered_macro: Path, bare:
     assert np.abs(prepared.arrays["flow"].astype(np.float32)).max(axis=(1, 2, 3)).min() > 10, "in each of them something changes"
     monkeypatch.delenv(variable("synthetic"))
     assert macro.ready("synthetic") == folder, "a machine without frames finds them in the store"
-    assert load.set_up() is None
-    assert load.scheme_for("synthetic") == "megc3"
+    assert places.set_up() is None
+    assert places.scheme_for("synthetic") == "megc3"
 
 
 def test_a_source_without_macro_clips_is_refused_with_the_reason(bare: Path, rendered_macro: Path, monkeypatch: pytest.MonkeyPatch) -> None:

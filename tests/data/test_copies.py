@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from merbench.data import copies, databases, load, trees
+from merbench.data import copies, databases, places, trees
 from merbench.data.copies import Cells
 from merbench.errors import UserError
 from tests.data.made_sheets import xlsx
@@ -56,7 +56,7 @@ def test_a_row_of_which_no_clip_can_be_made_says_why(cells: tuple[str, str, str]
 
 
 def test_known_errors_are_corrected_and_told(phantoms: Phantoms) -> None:
-    copy = load.survey("samm", phantoms("odd") / "samm")[0]
+    copy = places.survey("samm", phantoms("odd") / "samm")[0]
     assert {(each.clip, each.field, each.found, each.value) for each in copy.corrections} == {
         ("028/028_4_1", "apex", "1143", copies.NONE),
         ("032/032_3_1", "apex", "1930", "4930"),
@@ -76,7 +76,7 @@ def test_a_copy_that_says_otherwise_is_not_corrected() -> None:
 
 def test_a_corrected_onset_names_the_clip_and_its_folder_is_found(phantoms: Phantoms) -> None:
     """The folder is called after the wrong onset, as the owners cut it."""
-    copy = load.survey("casme3", phantoms("odd") / "casme3")[0]
+    copy = places.survey("casme3", phantoms("odd") / "casme3")[0]
     found = copy.by_key["casme3/spNO.216/d_2647"]
     assert (found.clip.onset, found.folder.name if found.folder else "") == (2647, "spNO.216_d_3647")
     assert "casme3/spNO.216/d_3647" not in copy.by_key
@@ -102,10 +102,10 @@ def test_two_sheets_of_one_edition_that_disagree_are_refused(phantoms: Phantoms,
     (root / "a.xlsx").write_bytes(xlsx([head, ("006", "006_1_2", 5562, 5588, 5632, "Anger")]))
     (root / "b.xlsx").write_bytes(xlsx([head, ("006", "006_1_2", 5562, 5589, 5632, "Anger")]))
     with pytest.raises(UserError, match="two annotation sheets say different things of 1 clip: samm/006/006_1_2") as caught:
-        load.survey("samm", root)
+        places.survey("samm", root)
     assert "a.xlsx and" in caught.value.where
     (root / "b.xlsx").write_bytes((root / "a.xlsx").read_bytes())
-    assert len(load.survey("samm", root)) == 2
+    assert len(places.survey("samm", root)) == 2
 
 
 @pytest.mark.parametrize("variant", ["main", "odd", "cropped", "nested", "long"])
@@ -115,7 +115,7 @@ def test_every_clip_of_every_layout_is_found(phantoms: Phantoms, variant: str) -
     for name in ("smic", "casme2", "samm", "casme3"):
         name = "smic-e" if (variant, name) == ("long", "smic") else name
         if (root / databases.known()[name].place).is_dir():
-            for copy in load.survey(name, root / databases.known()[name].place)[:1]:
+            for copy in places.survey(name, root / databases.known()[name].place)[:1]:
                 found = copies.footage(copy, [entry.clip for entry in copy.entries])
                 assert all(each.clip.onset < each.clip.apex <= each.clip.offset for each in found)  # type: ignore[operator]
                 assert len(found) == len(copy.entries) >= 157
@@ -127,23 +127,23 @@ def test_a_database_is_known_by_what_is_in_it(phantoms: Phantoms, tmp_path: Path
     (tmp_path / "my data/papers").mkdir()
     shutil.copytree(phantoms("main") / "casme2/CASME2_RAW_selected", tmp_path / "my data/backup of 2015/x")
     shutil.copy(phantoms("main") / "casme2/CASME2-coding-20190701.xlsx", tmp_path / "my data/labels.xlsx")
-    copy = load.survey("casme2", tmp_path / "my data")[0]
+    copy = places.survey("casme2", tmp_path / "my data")[0]
     assert (copy.tree.name, copy.sheet.name if copy.sheet else "", copy.edition, len(copy.entries)) == ("x", "labels.xlsx", "2019", 255)
     with pytest.raises(UserError, match="holds my data: no folder 006/006_1_2 of SAMM in it"):
-        load.survey("samm", tmp_path)
+        places.survey("samm", tmp_path)
 
 
 def test_crops_are_read_where_they_are_asked_for_or_alone(phantoms: Phantoms, tmp_path: Path) -> None:
     root = tmp_path / "casme2"
     shutil.copytree(phantoms("main") / "casme2", root)
-    assert not load.survey("casme2", root)[0].crop
+    assert not places.survey("casme2", root)[0].crop
     with pytest.raises(UserError, match="the copy has no frames that its owners cropped"):
-        load.survey("casme2", root, face="owner")
+        places.survey("casme2", root, face="owner")
     shutil.copytree(phantoms("cropped") / "casme2/Cropped-updated", root / "A cropped one")
-    assert [load.survey("casme2", root, face=face)[0].crop for face in ("aligned", "owner")] == [False, True]
+    assert [places.survey("casme2", root, face=face)[0].crop for face in ("aligned", "owner")] == [False, True]
     shutil.rmtree(root / "CASME2_RAW_selected")
-    assert load.survey("casme2", root)[0].crop, "a copy that has nothing else"
-    samm = load.survey("samm", phantoms("cropped") / "samm")[0]
+    assert places.survey("casme2", root)[0].crop, "a copy that has nothing else"
+    samm = places.survey("samm", phantoms("cropped") / "samm")[0]
     assert samm.crop, "its names are those of whole frames: known by the size"
 
 
@@ -158,10 +158,10 @@ def test_a_home_directory_is_not_searched_for_hours(tmp_path: Path, monkeypatch:
 def test_casme3_alone_is_run_with_its_own_scheme(phantoms: Phantoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MERBENCH_CASME3", str(phantoms("main") / "casme3"))
-    assert (load.set_up(), load.scheme_for("frames")) == ("frames", "casme3-3")
-    assert load.complete("frames", "casme3-3") == "casme3"
+    assert (places.set_up(), places.scheme_for("frames")) == ("frames", "casme3-3")
+    assert places.complete("frames", "casme3-3") == "casme3"
     monkeypatch.setenv("MERBENCH_CASME2", str(phantoms("main") / "casme2"))
-    assert load.scheme_for("frames") == "megc3"
+    assert places.scheme_for("frames") == "megc3"
 
 
 def test_macro_expressions_alone_are_no_frames_to_bench_on(rendered_macro: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,4 +173,4 @@ def test_macro_expressions_alone_are_no_frames_to_bench_on(rendered_macro: Path,
     for book in unmarked.rglob("*ME_label*"):
         book.unlink()
     monkeypatch.setenv("MERBENCH_CASME3", str(unmarked))
-    assert load.set_up() is None
+    assert places.set_up() is None

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from merbench.config import Data
-from merbench.data import copies, doctor, load, macro, schemes, trees
+from merbench.data import copies, doctor, load, macro, places, schemes, trees
 from merbench.errors import UserError
 from tests.conftest import Cli
 from tests.data.made_sheets import xlsx
@@ -72,7 +72,7 @@ def test_part_b_of_casme3_is_not_part_a(given: Given) -> None:
     shutil.copytree(tree / "spNO.1", root / "part_B/part_B/spNo.1") if (tree / "spNO.1").is_dir() else shutil.copytree(
         tree / "spNo.1", root / "part_B/part_B/spNo.1"
     )
-    copy = load.survey("casme3", root)[0]
+    copy = places.survey("casme3", root)[0]
     assert copy.tree == tree
     assert not any("part_B" in str(entry.folder) for entry in copy.entries)
 
@@ -85,7 +85,7 @@ def test_recorded_clips_of_casme3_are_not_mixed_with_cropped_ones(given: Given, 
         (crops / clip.name).mkdir(parents=True)
         for frame in clip.iterdir():
             shutil.copy(picture, crops / clip.name / frame.name)
-    copy = load.survey("casme3", root)[0]
+    copy = places.survey("casme3", root)[0]
     assert not copy.crop
     assert not any("a cropped copy" in str(entry.folder) for entry in copy.entries)
 
@@ -94,9 +94,9 @@ def test_recorded_clips_of_casme3_are_not_mixed_with_cropped_ones(given: Given, 
 def test_a_stray_picture_is_no_onset_of_smic(given: Given, name: str) -> None:
     root = given("smic")
     clip = next((root / "SMIC_all_raw/HS/s3/micro").glob("*/s3_ne_01"))
-    before = load.survey("smic", root)[0].by_key["smic/s03/s03_ne_01"].clip
+    before = places.survey("smic", root)[0].by_key["smic/s03/s03_ne_01"].clip
     shutil.copy(next(clip.iterdir()), clip / name)
-    assert load.survey("smic", root)[0].by_key["smic/s03/s03_ne_01"].clip == before
+    assert places.survey("smic", root)[0].by_key["smic/s03/s03_ne_01"].clip == before
 
 
 def test_a_clip_of_smic_that_was_cut_is_told(given: Given) -> None:
@@ -119,7 +119,7 @@ def test_the_fullest_folder_is_read(given: Given) -> None:
     root = given("casme2")
     for subject in ("sub01", "sub02"):
         shutil.copytree(root / "CASME2_RAW_selected" / subject, root / "Backup" / subject)
-    assert load.survey("casme2", root)[0].tree.name == "CASME2_RAW_selected"
+    assert places.survey("casme2", root)[0].tree.name == "CASME2_RAW_selected"
 
 
 # which sheet
@@ -135,7 +135,7 @@ def test_two_sheets_of_smic_e_that_disagree_are_refused(given: Given) -> None:
 
     rewritten(sheet, later, sheet.with_name("A.xlsx"))
     with pytest.raises(UserError, match="two annotation sheets say different things of 157 clips"):
-        load.survey("smic-e", root)
+        places.survey("smic-e", root)
 
 
 def test_a_sheet_of_another_database_is_none(given: Given, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_sheet_of_another_database_is_none(given: Given, tmp_path: Path) -> No
     given("casme2", name="all/casme2")
     given("samm", name="all/samm")
     for database, name in (("samm", "SAMM_Micro_FACS_Codes_v2.xlsx"), ("casme2", "CASME2-coding-20140508.xlsx")):
-        found = load.survey(database, tmp_path / "all")
+        found = places.survey(database, tmp_path / "all")
         assert found[0].sheet is not None
         assert found[0].sheet.name == name
         assert all(database in str(copy.sheet) for copy in found)
@@ -152,7 +152,7 @@ def test_a_sheet_of_another_database_is_none(given: Given, tmp_path: Path) -> No
 def test_a_shorter_sheet_beside_the_owners_comes_second(given: Given) -> None:
     root = given("casme2")
     rewritten(root / "CASME2-coding-20140508.xlsx", lambda rows: rows.__delitem__(slice(51, None)), root / "AA_mysubset.xlsx")
-    found = load.survey("casme2", root)
+    found = places.survey("casme2", root)
     assert [(copy.sheet.name, copy.edition) for copy in found if copy.sheet] == [
         ("CASME2-coding-20140508.xlsx", "2014"),
         ("AA_mysubset.xlsx", "2014"),
@@ -162,7 +162,7 @@ def test_a_shorter_sheet_beside_the_owners_comes_second(given: Given) -> None:
 
 def test_a_sheet_that_lies_as_deep_as_its_frames_is_found(given: Given, tmp_path: Path) -> None:
     given("smic", "long", name="a/b/c")
-    assert len(load.survey("smic-e", tmp_path / "a")[0].entries) == 157
+    assert len(places.survey("smic-e", tmp_path / "a")[0].entries) == 157
 
 
 @pytest.mark.parametrize("written", ["S01", "sub 01", "Subject 1", "1.0", "01", 1])
@@ -174,7 +174,7 @@ def test_a_subject_however_it_is_written(given: Given, written: object) -> None:
             row[0] = written if str(row[0]) == "01" else row[0]
 
     rewritten(root / "CASME2-coding-20140508.xlsx", change)
-    copy = load.survey("casme2", root)[0]
+    copy = places.survey("casme2", root)[0]
     assert (len(copy.entries), copy.strays) == (255, ())
 
 
@@ -224,7 +224,7 @@ def test_the_first_look_of_a_scheme_that_the_sheet_does_not_give_is_refused(give
     """There were no clips, and nobody had foreseen that."""
     root = given("casme2")
     (root / "CASME2-coding-20190701.xlsx").unlink()
-    copy = load.survey("casme2", root)
+    copy = places.survey("casme2", root)
     with pytest.raises(UserError, match="has no objective classes"):
         schemes.of("objective-5-mini", "casme2", copy)
     with pytest.raises(UserError, match="the sheet is that of 2014, not of 2019"):
@@ -235,7 +235,7 @@ def test_the_first_look_of_a_scheme_that_the_sheet_does_not_give_is_refused(give
 def test_a_copy_larger_than_the_search_is_found(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole CAS(ME)^3 has more folders of clips than a home directory has folders; they are none to look into."""
     monkeypatch.setattr(trees, "MOST", 60)
-    assert len(load.survey("casme3", given("casme3"))[0].entries) == 860
+    assert len(places.survey("casme3", given("casme3"))[0].entries) == 860
 
 
 def test_macro_expressions_without_frames_do_not_keep_the_others_from_being_set(given: Given, here: Path, cli: Cli) -> None:
@@ -252,7 +252,7 @@ def test_files_and_dead_links_that_are_called_like_subjects_are_none(given: Give
     (casme2 / "CASME2_RAW_selected/sub28").symlink_to(casme2 / "nowhere")
     (samm / "SAMM/040").touch()
     (smic / "SMIC_all_raw/HS/s21").touch()
-    assert [len(load.survey(root.name, root)[0].entries) for root in (casme2, samm, smic)] == [255, 159, 164]
+    assert [len(places.survey(root.name, root)[0].entries) for root in (casme2, samm, smic)] == [255, 159, 164]
 
 
 def test_one_folder_that_is_gone_does_not_hide_the_others(given: Given, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +295,7 @@ def test_a_table_of_apexes_that_names_no_clip_of_the_copy_is_refused(
 
 def test_a_table_of_apexes_is_used_and_told(given: Given, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     root = given("casme2")
-    copy = load.survey("casme2", root)[0]
+    copy = places.survey("casme2", root)[0]
     clip = copy.by_key["casme2/sub01/EP02_01f"].clip
     assert clip.onset is not None
     (here / "apex.csv").write_text(f"subject,clip,apex\ncasme2/sub01,EP02_01f,{clip.offset}.0\n")

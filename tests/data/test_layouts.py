@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from merbench.data import frames, load
+from merbench.data import frames, load, places
 from merbench.data.manifest import DATABASES
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -143,7 +143,7 @@ def test_several_sheets_are_several_readings_of_one_copy(rendered: Rendered, cop
     (root / OTHER_SHEET).rename(root / "a.xlsx")
     (root / "notes.xlsx").write_bytes(xlsx([["Subject", "Remarks"], ["01", "wore glasses"]]))
     (root / "broken.xlsx").write_bytes(b"PK no workbook")
-    surveyed = load.survey("casme2", root)
+    surveyed = places.survey("casme2", root)
     assert [copy.sheet and copy.sheet.name for copy in surveyed] == ["z.xlsx", "a.xlsx"]
     assert [[entry.clip.key for entry in copy.entries] for copy in surveyed] == [[clip.key for clip in rendered.clips("casme2")]] * 2
 

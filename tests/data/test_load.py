@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from merbench.config import Data
-from merbench.data import load, prepare, schemes, store
+from merbench.data import load, places, prepare, schemes, store
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -24,7 +24,7 @@ FOUND = Path("found")
 @pytest.fixture
 def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and a machine on which nothing is set up."""
-    for name in load.PLACES:
+    for name in places.PLACES:
         monkeypatch.delenv(variable(name), raising=False)
     return here
 
@@ -137,43 +137,43 @@ def test_a_scheme_that_was_not_rendered_is_told(
 
 def test_a_rendering_that_was_stopped_is_not_used(bare: Path) -> None:
     mark(bare / "synthetic" / "smic", finished=False)
-    assert load.rendered_size("smic") is None
+    assert places.rendered_size("smic") is None
     with pytest.raises(UserError, match="no rendered smic is set up") as caught:
         load.ready(Data("smic", source="synthetic"), "megc3-mini")
     assert "merbench synth" in caught.value.remedy
 
 
 def test_the_most_telling_source_that_is_there_is_taken(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load.set_up() is None
+    assert places.set_up() is None
     mark(bare / "synthetic" / "samm")
-    assert load.set_up() == "synthetic"
+    assert places.set_up() == "synthetic"
     set_in_store("published-flow", "smic", "megc3-mini")
-    assert load.set_up() == "published-flow", "prepared is set up: a machine that only trains has nothing else"
-    assert load.scheme_for("published-flow") == "megc3-mini"
+    assert places.set_up() == "published-flow", "prepared is set up: a machine that only trains has nothing else"
+    assert places.scheme_for("published-flow") == "megc3-mini"
     set_in_store("published-flow", "smic", "megc3")
-    assert load.scheme_for("published-flow") == "megc3"
+    assert places.scheme_for("published-flow") == "megc3"
     monkeypatch.setenv(variable("casme2"), str(bare))
-    assert load.set_up() == "frames"
+    assert places.set_up() == "frames"
 
 
 def test_the_mini_rendering_is_good_for_the_mini_scheme(bare: Path) -> None:
-    assert load.scheme_for("synthetic") == "megc3"
+    assert places.scheme_for("synthetic") == "megc3"
     mark(bare / "synthetic" / "samm")
-    assert load.scheme_for("synthetic") == "megc3-mini"
-    assert load.scheme_for("frames") == load.scheme_for("published-flow") == "megc3"
+    assert places.scheme_for("synthetic") == "megc3-mini"
+    assert places.scheme_for("frames") == places.scheme_for("published-flow") == "megc3"
     shutil.rmtree(bare / "synthetic")
     mark(bare / "synthetic" / "samm", size="full")
-    assert load.scheme_for("synthetic") == "megc3"
+    assert places.scheme_for("synthetic") == "megc3"
 
 
 def test_all_databases_that_are_there_are_used(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no frames are set up"):
-        load.complete("frames", "megc3")
+        places.complete("frames", "megc3")
     monkeypatch.setenv(variable("samm"), str(bare))
-    assert load.complete("frames", "megc3") == "samm"
+    assert places.complete("frames", "megc3") == "samm"
     set_in_store("frames", "casme2", "megc3")
-    assert load.complete("frames", "megc3") == "casme2+samm"
-    assert load.complete("frames", "megc3-mini") == "samm"
+    assert places.complete("frames", "megc3") == "casme2+samm"
+    assert places.complete("frames", "megc3-mini") == "samm"
 
 
 def test_one_scheme_is_not_another_whose_name_begins_alike(bare: Path) -> None:
@@ -226,8 +226,8 @@ def test_several_databases_are_one_set(bare: Path) -> None:
 
 def test_unknown_sources_are_told_apart_from_databases() -> None:
     with pytest.raises(UserError, match="casme2 is a database, not a source") as caught:
-        load.check_source("casme2")
+        places.check_source("casme2")
     assert "--on casme2" in caught.value.remedy
     with pytest.raises(UserError, match="there is no data source 'frame'") as caught:
-        load.check_source("frame")
+        places.check_source("frame")
     assert "frames" in caught.value.remedy

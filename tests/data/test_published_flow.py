@@ -12,7 +12,7 @@ import pytest
 
 from merbench import guard
 from merbench.config import Data
-from merbench.data import load, schemes, store
+from merbench.data import load, places, schemes, store
 from merbench.data.sources import published_flow
 from merbench.errors import UserError
 from tests.conftest import write_flat
@@ -210,7 +210,7 @@ def test_a_machine_without_the_images_trains_from_the_prepared_store(here: Path,
     made = load.ready(Data("smic"), "megc3")
     monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW")
     assert load.ready(Data("smic"), "megc3") == made
-    assert load.complete("published-flow", "megc3") == "smic"
+    assert places.complete("published-flow", "megc3") == "smic"
     with pytest.raises(UserError, match="no data are set up"):
         load.ready(Data("samm"), "megc3")
 

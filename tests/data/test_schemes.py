@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merbench.data import copies, databases, load, schemes
+from merbench.data import copies, databases, places, schemes
 from merbench.data.copies import Copy
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
@@ -43,7 +43,7 @@ GIVEN = [
 
 
 def survey(phantoms: Phantoms, variant: str, database: str) -> tuple[Copy, ...]:
-    return load.survey(database, phantoms(variant) / databases.known()[database].place)
+    return places.survey(database, phantoms(variant) / databases.known()[database].place)
 
 
 @pytest.mark.parametrize(("variant", "database", "name", "counts", "people"), GIVEN)

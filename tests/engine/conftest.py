@@ -44,6 +44,14 @@ class FeelsFirst(Method):
     def stages(self):
         return (Stage("macro", epochs=self.epochs, batch=self.batch, outputs=self.feel, on="macro"), Stage("train"))
 '''
+BOTH = (
+    METHOD.replace('on="macro"', 'on="training+macro", loss=self.certainty')
+    + """
+    def certainty(self, outputs, batch):
+        return {"total": -outputs["logits"].log_softmax(dim=1).amax(dim=1).mean()}
+"""
+)
+"""The same on both sets together, without labels."""
 PEOPLE = [f"s{number:02d}" for number in range(91, 96)]
 WITHOUT = "smic/s95"
 """Nobody of the macro clips."""

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from merbench import methods
 from merbench.data import datamodule, load
 from merbench.engine import fold
+from merbench.method import METHODS
 from merbench.methods import NAMES
 from tests.conftest import Cli, Rendered
 
@@ -71,7 +74,18 @@ def test_every_leak_has_its_test() -> None:
     assert {path.stem for path in LEAKS.glob("*.py")} == {*BROKEN, "spots_apex_by_all", "__init__"}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "frl_dgt"])
+READ_FRAMES = {"frl_dgt", "micro_attention"}
+
+
+def test_who_reads_frames_is_known() -> None:
+    for name in NAMES:
+        methods.load(name)
+        method: Any = METHODS[name]
+        with torch.device("meta"):
+            assert (method(3).inputs.frame is not None) == (name in READ_FRAMES), name
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in READ_FRAMES])
 def test_methods_on_flow_hold_every_promise(with_flow: Path, cli: Cli, name: str) -> None:
     epochs = ["training.epochs=2"] if name == "ststnet" else []
     code, findings, said = audited(cli, name, *epochs, "--folds", "1")

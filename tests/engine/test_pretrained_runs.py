@@ -17,7 +17,7 @@ from merbench.errors import UserError
 from merbench.foldfile import read_fold
 from merbench.sample import Clip
 from tests.conftest import Cli
-from tests.engine.conftest import METHOD, PEOPLE, WITHOUT, garbage, of
+from tests.engine.conftest import BOTH, METHOD, PEOPLE, WITHOUT, garbage, of
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_macro_clips_that_are_not_those_of_their_name_are_refused(stored: Path, 
         (", macro=True", "", "stage 'macro' is on macro clips, and the method does not ask for them"),
         (', Stage("train"))', ",)", "the last stage, 'macro', is on macro clips"),
         (', on="macro"', "", "the method asks for macro clips, and no stage is on them"),
+        ('"macro")', '"training+macro")', "KeyError: 'label'"),
         ("emotions: int = 7", "emotions: int = 3", "IndexError: Target 6 is out of bounds"),
         ("batch: int = 4", "batch: int = 1", "the smallest fold has 12 clips"),
         ("Flow(size=14)", "Flow(size=14), landmarks=True", "the method reads landmarks"),
@@ -90,6 +91,21 @@ def test_what_cannot_be_pre_trained_is_refused_before_anything_is_trained(
         planned(file)
     assert caught.value.where
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (", macro=True", "", "stage 'macro' is on macro clips, and the method does not ask for them"),
+        (', Stage("train"))', ",)", "the last stage, 'macro', is on macro clips"),
+        ("batch: int = 4", "batch: int = 1", "an epoch has 29 steps, and the smallest fold has 24 clips"),
+    ],
+)
+def test_a_stage_on_both_sets_is_refused_for_the_same_reasons(stored: Path, file: Path, old: str, new: str, message: str) -> None:
+    assert BOTH.count(old) == 1
+    file.write_text(BOTH.replace(old, new))
+    with pytest.raises(UserError, match=re.escape(message)):
+        planned(file)
 
 
 def test_without_macro_clips_nothing_is_planned(stored: Path, file: Path) -> None:
@@ -117,9 +133,11 @@ def witness(plan: run.Plan, change: str, index: int) -> Trained:
     return witnessed(Case(plan.request, plan.method, plan.source, plan.prepared, index, change, "cpu", macro=plan.macro))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("text", [METHOD, BOTH], ids=["alone", "both"])
 def test_an_audit_serves_the_macro_clips_and_changes_those_of_the_held_out_person(
-    stored: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, stored: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file.write_text(text)
     plan = planned(file)
     clean = witness(plan, "nothing", 1)
     assert clean.failed == ""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from merbench import methods
-from merbench.batch import Batch
+from merbench.batch import Batch, Flow, Inputs
 from merbench.config import Data, Request, digest, identity, run_key
 from merbench.data import manifest, protocol
 from merbench.data.datamodule import LosoDataModule, serve
@@ -22,9 +22,10 @@ from merbench.engine import pretraining
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Method, Outputs
 from merbench.presets import resolve
-from tests.engine.conftest import PEOPLE, garbage, of
+from tests.engine.conftest import BOTH, PEOPLE, garbage, of
 
 CPU = torch.device("cpu")
+Flow14 = Inputs(flow=Flow(size=14))
 
 
 @pytest.fixture
@@ -44,6 +45,8 @@ class Seen:
 
     batches: dict[str, list[list[int]]] = field(default_factory=lambda: {"macro": [], "train": []})
     resident: list[set[int]] = field(default_factory=list)
+    served: list[Batch] = field(default_factory=list, compare=False)
+    labelled: list[bool] = field(default_factory=list)
 
 
 def trained(request: Request, judged: Prepared, felt: Prepared | None, index: int) -> tuple[FoldResult, Seen]:
@@ -54,10 +57,12 @@ def trained(request: Request, judged: Prepared, felt: Prepared | None, index: in
     def spy(self: Method, outputs: Outputs, batch: Batch) -> Outputs:
         assert self._stage is not None
         seen.batches[self._stage.name].append(batch["clip"].tolist())
+        seen.labelled.append("label" in batch)
         return losses(self, outputs, batch)
 
     def look(self: LosoDataModule, resident: Batch, *others: object) -> None:
         seen.resident.append(set(resident["clip"].tolist()))
+        seen.served.append(resident)
         begin(self, resident, *others)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -152,6 +157,50 @@ def test_the_last_stage_is_on_the_training_subjects(request_: Request, judged: P
     assert {stage: len(parts["total"]) for stage, parts in result.curve.items()} == {"macro": 2, "train": 2}
     with pytest.raises(engine.FoldError, match="stage 'macro' is on macro clips, and none were given"):
         trained(request_, judged, None, 1)
+
+
+# both sets together
+
+
+@pytest.fixture
+def both(file: Path) -> Request:
+    file.write_text(BOTH)
+    methods.load(str(file))
+    return asked()
+
+
+def test_on_both_sets_each_clip_comes_once_an_epoch_and_nothing_of_the_held_out_person(
+    both: Request, judged: Prepared, felt: Prepared
+) -> None:
+    folds, own, more = protocol.loso(judged.clips), serve(judged, Flow14), serve(felt, Flow14)
+    shares = [set(fold.train) | ({15 + i for i in range(len(felt.clips))} - {15 + i for i in of(fold.held_out, felt)}) for fold in folds]
+    steps = math.ceil(max(map(len, shares)) / 4)
+    assert steps != math.ceil(min(map(len, shares)) / 4), "this data could not show it"
+    orders: set[tuple[int, ...]] = set()
+    for index, allowed in enumerate(shares):
+        _, seen = trained(both, judged, felt, index)
+        batches, resident = seen.batches["macro"], seen.served[0]
+        assert len(batches) == 2 * steps
+        assert max(map(len, batches)) - min(map(len, batches)) <= 1
+        epochs = [[clip for batch in batches[part : part + steps] for clip in batch] for part in (0, steps)]
+        assert [sorted(epoch) for epoch in epochs] == [sorted(allowed)] * 2
+        assert sorted(resident["clip"].tolist()) == sorted(allowed), "it is not even there"
+        for clip, flow in zip(resident["clip"].tolist(), resident["flow"], strict=True):
+            assert torch.equal(flow, own["flow"][clip] if clip < 15 else more["flow"][clip - 15]), "a number stands for its clip"
+        orders.update(map(tuple, epochs))
+        assert seen.labelled == [False] * 2 * steps + [True] * (len(seen.labelled) - 2 * steps), "the sets have other classes"
+        assert {clip for batch in seen.batches["train"] for clip in batch} == set(folds[index].train)
+    assert len(orders) == 2 * len(PEOPLE)
+
+
+def test_on_both_sets_garbage_of_the_held_out_person_moves_no_bit(both: Request, judged: Prepared, felt: Prepared) -> None:
+    garbage_of_the_held_out_person_moves_no_bit(both, judged, felt)
+    clean, dirty = (trained(both, judged, macro, 1)[0] for macro in (felt, garbage(felt, "smic/s93")))
+    assert clean.weights != dirty.weights, "others are learnt from"
+    by_class, seen = trained(asked("training.order=by-class"), judged, felt, 1)
+    assert by_class.curve["macro"] == clean.curve["macro"], "what has no classes is shuffled"
+    assert by_class.curve["train"] != clean.curve["train"]
+    assert len(seen.batches["macro"]) == len(set(map(tuple, seen.batches["macro"])))
 
 
 def test_who_does_not_ask_has_the_key_and_the_bits_of_before(

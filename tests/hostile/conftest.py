@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from openpyxl import Workbook
 
 from merbench.config import shipped
-from merbench.data import classes, copies, load, manifest, schemes
+from merbench.data import classes, copies, manifest, places, schemes
 from merbench.data.schemes import Scheme
 from merbench.results import Run
 from merbench.settings import variable
@@ -83,7 +83,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and a machine on which nothing is set up."""
-    for name in load.PLACES:
+    for name in places.PLACES:
         monkeypatch.delenv(variable(name), raising=False)
     return here
 

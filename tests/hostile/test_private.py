@@ -142,9 +142,9 @@ def test_a_run_on_published_flow(with_flow: Path, cli: Cli) -> None:
 def test_a_run_on_frames(rendered: Rendered, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable("synthetic"), str(rendered.root))
     monkeypatch.setattr(schemes, "scheme", lambda name: dataclasses.replace(rendered.scheme, name=name))
-    from merbench.data import load
+    from merbench.data import places
 
-    monkeypatch.setattr(load, "rendered_size", lambda database, folder=None: "mini")
+    monkeypatch.setattr(places, "rendered_size", lambda database, folder=None: "mini")
     said = [
         cli("bench", "frl_dgt", "--source", "synthetic", "--on", "casme2", "--preset", "quick", "training.epochs=1", "training.batch=2",
             "method.warm_up=1", "--workers", "1", "--save-weights"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ for _name in methods.NAMES:
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", methods.NAMES)
 def test_contract(name: str, check: str) -> None:
-    CHECKS[check](quick(name))
+    CHECKS[check](asked(name, "full" if check == "parameters_are_as_many_as_printed" else "quick"))  # printed of the whole network
 
 
-def quick(name: str) -> Maker:
-    """Return a maker with the arguments of preset quick: every module, small enough to be trained here."""
-    request = resolve(name, METHODS[name], data=Data("smic"), preset="quick")
+def asked(name: str, preset: Literal["full", "quick"]) -> Maker:
+    """Return a maker with the arguments of a preset; with those of ``quick`` every module is there, small enough to be trained here."""
+    request = resolve(name, METHODS[name], data=Data("smic"), preset=preset)
     return lambda classes: fold.build(request, classes)
 
 

@@ -66,8 +66,18 @@ class SoundPretrained(Sound):
         return (Stage("emotions", outputs=self.feel, on="macro"), Stage("train"))
 
 
+class SoundOnBoth(SoundPretrained):
+    """Learns from macro clips and training clips together, without labels."""
+
+    def certainty(self, outputs: Outputs, _batch: Batch) -> Outputs:
+        return {"total": -outputs["logits"].log_softmax(dim=1).amax(dim=1).mean()}
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("alike", outputs=self.feel, loss=self.certainty, on="training+macro"), Stage("train"))
+
+
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("method", [Sound, SoundClosed, SoundPretrained])
+@pytest.mark.parametrize("method", [Sound, SoundClosed, SoundPretrained, SoundOnBoth])
 def test_sound_methods_pass(method: type[Method], check: str) -> None:
     CHECKS[check](method)
 

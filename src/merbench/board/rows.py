@@ -20,7 +20,7 @@ from merbench.results import Provenance, Run
 from merbench.sample import is_of
 from merbench.scores import READINGS, Reading
 
-FORMAT = 5
+FORMAT = 6
 """Of summary.json; raised when a row is computed in another way."""
 
 LARGEST = 2**24
@@ -71,7 +71,7 @@ class Row:
         readings: by name; the oracles are absent where only the last epoch was recorded.
         averages: of the ``last`` reading, the five that papers call UF1.
         measures: what else the method tells of held-out clips, medians over clips and seeds.
-        assumed: what was assumed about clips, such as an apex in the middle, and about how many.
+        assumed: what was assumed about clips, such as an apex in the middle, and about how many; also of those it was pre-trained on.
     """
 
     key: str
@@ -184,8 +184,14 @@ def _compute(run: Run) -> Row:
         readings=readings,
         averages=averages,
         measures=_medians([result for results in runs.values() for result in results]),
-        assumed=provenance.data.get("assumed", ""),
+        assumed="; ".join(filter(None, (provenance.data.get("assumed"), _assumed_of_macro(provenance)))),
     )
+
+
+def _assumed_of_macro(provenance: Provenance) -> str:
+    """Return what was assumed about the clips or pictures that the method learnt from first."""
+    assumed = provenance.data.get("macro assumed", "")
+    return f"pre-trained on: {assumed}" if assumed else ""
 
 
 def _subjects(provenance: Provenance, runs: dict[int, list[FoldResult]]) -> int:

@@ -16,6 +16,10 @@ ApexOption = Annotated[
     Literal["middle", "flow", "table"],
     typer.Option(help="For clips without an apex: the middle frame, that with most motion, or your own table (merbench data set apex)."),
 ]
+MacroOption = Annotated[
+    Literal["casme3", "expressions"] | None,
+    typer.Option(help="What a method with pre-training learns from first, where both are set up: macro-expression clips, or pictures."),
+]
 FaceOption = Annotated[Literal["aligned", "owner"], typer.Option(help="Faces found and aligned, or as the owners cropped them.")]
 
 
@@ -43,24 +47,24 @@ def settle(method: str, on: str | None, scheme: str | None, source: str | None, 
         UserError: an unknown name, or no data.
     """
     from merbench import methods
-    from merbench.data import databases, load, schemes
+    from merbench.data import databases, places, schemes
 
     methods.check(method)
     count = _worker_count(workers)
-    source = source if source is not None else load.set_up()
+    source = source if source is not None else places.set_up()
     if source is not None:
-        load.check_source(source)
+        places.check_source(source)
     if scheme is not None:
         schemes.check(scheme)
         if scheme in schemes.SCHEMES:
             schemes.scheme(scheme)  # a damaged manifest is told before anything else
     named = _databases(on) if on is not None else None
-    if source is None or (source == load.SYNTHETIC and load.set_up() is None):
+    if source is None or (source == places.SYNTHETIC and places.set_up() is None):
         source = _render_mini(scheme, count)
     if named is None:
-        scheme = scheme or load.scheme_for(source)
-        named = [load.complete(source, scheme)]
-    return Asked(source, tuple((each, scheme or load.scheme_for(source, databases.databases_of(each))) for each in named), count)
+        scheme = scheme or places.scheme_for(source)
+        named = [places.complete(source, scheme)]
+    return Asked(source, tuple((each, scheme or places.scheme_for(source, databases.databases_of(each))) for each in named), count)
 
 
 def _databases(on: str) -> list[str]:
@@ -75,7 +79,7 @@ def _databases(on: str) -> list[str]:
 
 def _render_mini(scheme: str | None, workers: int | None) -> str:
     """Render the mini set into ``synthetic``, since nothing is set up, and return the source."""
-    from merbench.data import load, schemes
+    from merbench.data import places, schemes
     from merbench.data.manifest import DATABASES
 
     if scheme not in (None, schemes.FIRST_LOOK):
@@ -86,11 +90,11 @@ def _render_mini(scheme: str | None, workers: int | None) -> str:
         )
     from merbench.data.synthetic.write import write
 
-    typer.echo(f"no database is set up, so faces are rendered into {load.SYNTHETIC}/: a first look, not a result", err=True)
-    with watching() as watch, contextlib.closing(write(Path(load.SYNTHETIC), "mini", databases=DATABASES, workers=workers)) as states:
+    typer.echo(f"no database is set up, so faces are rendered into {places.SYNTHETIC}/: a first look, not a result", err=True)
+    with watching() as watch, contextlib.closing(write(Path(places.SYNTHETIC), "mini", databases=DATABASES, workers=workers)) as states:
         for state in states:
             watch("rendering", state.done, state.total)
-    return load.SYNTHETIC
+    return places.SYNTHETIC
 
 
 def _worker_count(text: str) -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from merbench.cli import asked
+from merbench.cli.asked import MacroOption
 from merbench.cli.progress import watching
 from merbench.errors import UserError
 
@@ -34,6 +35,7 @@ def audit(
     preparation: Annotated[
         bool, typer.Option(help="Prepare a database anew too, with one subject's files replaced, where the database is here.")
     ] = True,
+    macro: MacroOption = None,
     workers: Annotated[str, typer.Option(help="Processes: a number, or auto for one per GPU, else per core.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write what was found there too, as JSON.")] = None,
 ) -> None:
@@ -65,6 +67,7 @@ def audit(
             root=RUNS,
             protocol=protocol,
             watch=watch,
+            macro_from=macro or "",
         )
         prepared = store.load(*planned.prepared)
         looked_at = auditing.chosen(prepared, planned.folds, folds, auditing.FOLDS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from merbench.cli import ablate, asked
-from merbench.cli.asked import ApexOption, FaceOption
+from merbench.cli.asked import ApexOption, FaceOption, MacroOption
 from merbench.cli.progress import console, heed, interruptible, watching
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def bench(
         str | None,
         typer.Option(help="Beside the whole method, this ablation of it, or all; one table says what each costs."),
     ] = None,
+    macro: MacroOption = None,
     initial: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +74,22 @@ def bench(
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
     with interruptible(lambda: "what is finished is kept; run the same command again"):
         code = _bench(
-            method, overrides or [], on, scheme, protocol, preset, seeds, workers, source, runs, save_weights, apex, face, ablation, initial
+            method,
+            overrides or [],
+            on,
+            scheme,
+            protocol,
+            preset,
+            seeds,
+            workers,
+            source,
+            runs,
+            save_weights,
+            apex,
+            face,
+            ablation,
+            initial,
+            macro,
         )
     raise typer.Exit(code)
 
@@ -94,6 +110,7 @@ def _bench(
     face: Literal["aligned", "owner"],
     ablation: str | None,
     initial: Path | None,
+    macro: Literal["casme3", "expressions"] | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
     chosen = ablate.asked(method, ablation, overrides)
@@ -122,6 +139,7 @@ def _bench(
             apex=apex,
             face=face,
             initial=initial,
+            macro_from=macro or "",
         )
 
     with watching() as watch:

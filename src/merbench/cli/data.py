@@ -16,22 +16,23 @@ app = typer.Typer(help="Tell merbench where data lie.", no_args_is_help=True)
 ABOUT = {
     "published-flow": "28 x 28 optical-flow images of the 442 MEGC2019 clips, as the authors of STSTNet publish them (relative units)",
     "synthetic": "rendered faces in the databases' layouts: merbench synth",
+    "expressions": "your own labelled pictures of big expressions, a folder for each emotion, to pre-train on",
     "apex": "your own apexes, a CSV with the columns subject (smic/s01), clip, apex: bench --apex table",
 }
 
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, published-flow, synthetic or apex.")],
+    name: Annotated[str, typer.Argument(help="smic, casme2, samm, casme3, expressions, published-flow, synthetic or apex.")],
     path: Annotated[Path, typer.Argument(help="Its folder, as its owners delivered it; of apex a CSV file.")],
 ) -> None:
     """Remember where data lie, after a look at what is there."""
-    from merbench.data import apexes, load
+    from merbench.data import apexes, places
     from merbench.registry import nearest
     from merbench.settings import APEXES, SETTINGS, expand, remember_data_path
 
-    if name not in load.PLACES:
-        raise UserError(f"there is no data '{name}' to set", remedy=nearest(name, load.PLACES))
+    if name not in places.PLACES:
+        raise UserError(f"there is no data '{name}' to set", remedy=nearest(name, places.PLACES))
     named = expand(path).absolute()
     if name == APEXES:
         apexes.table(named)
@@ -54,15 +55,15 @@ def list_() -> None:
 
 def datasets() -> None:
     """Show which data there are, where they lie and how complete they are; of what is not there, what it is and who hands it out."""
-    from merbench.data import databases, load
+    from merbench.data import databases, places
     from merbench.settings import data_path, variable
 
-    for name in load.PLACES:
+    for name in places.PLACES:
         path = data_path(name)
-        if path is None and name == load.SYNTHETIC and any(load.place(name, database) for database in databases.known()):
-            path = Path(load.SYNTHETIC)
+        if path is None and name == places.SYNTHETIC and any(places.place(name, database) for database in databases.known()):
+            path = Path(places.SYNTHETIC)
         if path is None:
-            how = "merbench synth DIR" if name == load.SYNTHETIC else f"merbench data set {name} PATH"
+            how = "merbench synth DIR" if name == places.SYNTHETIC else f"merbench data set {name} PATH"
             typer.echo(f"{name}: not set up. {how} (or the variable {variable(name)})\n  {_about(name)}")
             continue
         try:
@@ -84,7 +85,7 @@ def _about(name: str) -> str:
 
 def prepare(
     on: Annotated[
-        str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ..., 3db, or macro: clips to pre-train on.")
+        str, typer.Argument(metavar="DATA", help="smic, casme2, samm, smic+casme2, ..., 3db; macro or expressions: to pre-train on.")
     ] = "3db",
     source: Annotated[str | None, typer.Option(help="frames, published-flow or synthetic. Left out: the first that is set up.")] = None,
     scheme: Annotated[str | None, typer.Option(help="Clips and classes. Left out: what the data are good for.")] = None,
@@ -98,19 +99,21 @@ def prepare(
 ) -> None:
     """Find faces, align them, compute TV-L1 flow and keep it all. Interrupt it when you like: the same command goes on."""
     from merbench.config import Data
-    from merbench.data import databases, load, macro, store
+    from merbench.data import databases, load, macro, places, store
     from merbench.data.prepare import borrowed
+    from merbench.data.sources import casme3, expressions
 
-    if on == macro.PART:
+    if on in (macro.PART, expressions.NAME):
         if scheme is not None:
-            raise UserError("macro clips have their owners' seven emotions, in every scheme", where="--scheme", remedy="leave it out")
+            raise UserError("what is pre-trained on has seven emotions, in every scheme", where="--scheme", remedy="leave it out")
+        kind = casme3.NAME if on == macro.PART else expressions.NAME
         with watching() as watch:
-            folders: tuple[Path, ...] = (macro.ready(source or macro.set_up(), watch=watch, workers=workers),)
+            folders: tuple[Path, ...] = (macro.ready(source or macro.set_up(kind), watch=watch, workers=workers, which=kind),)
     else:
-        source = source if source is not None else load.set_up() or load.FRAMES
-        load.check_source(source)
+        source = source if source is not None else places.set_up() or places.FRAMES
+        places.check_source(source)
         whole = databases.databases_of(on)
-        scheme = scheme or load.scheme_for(source, whole)
+        scheme = scheme or places.scheme_for(source, whole)
         with watching() as watch:
             folders = load.ready(Data(databases.join(whole), source, apex, face), scheme, watch=watch, workers=workers, lost=lost)
     for folder in folders:
@@ -127,8 +130,8 @@ def _counts(name: str, folder: Path) -> str:
     Raises:
         UserError: it cannot be used.
     """
-    from merbench.data import apexes, databases, load, macro, manifest, schemes
-    from merbench.data.sources import published_flow
+    from merbench.data import apexes, databases, macro, manifest, places, schemes
+    from merbench.data.sources import expressions, published_flow
     from merbench.settings import APEXES
 
     if name == APEXES:
@@ -138,14 +141,17 @@ def _counts(name: str, folder: Path) -> str:
         found = published_flow.locate(folder, scheme)
         counts = [f"{d} {sum(c.key in found for c in scheme.select((d,)))} of {len(scheme.select((d,)))}" for d in manifest.DATABASES]
         return f"clips with an image: {', '.join(counts)}"
-    if name == load.SYNTHETIC:
-        beside = ", macro-expression clips to pre-train on" if macro.place(load.SYNTHETIC, folder) else ""
-        return load.rendered(folder) + beside
-    load.check_recorded(name, folder)
+    if name == places.SYNTHETIC:
+        there = ["macro-expression clips to pre-train on"] if macro.place(places.SYNTHETIC, folder) else []
+        there += ["expression pictures to pre-train on"] if macro.place(places.SYNTHETIC, folder, expressions.NAME) else []
+        return ", ".join([places.rendered(folder), *there])
+    if name == expressions.NAME:
+        return macro.real_pictures(folder).told
+    places.check_recorded(name, folder)
     inside, faults = [], []
     for each in (each for each in databases.known().values() if each.place == name):
         try:
-            copy = load.recorded(each.name, folder)[0]
+            copy = places.recorded(each.name, folder)[0]
             usable = sum(entry.folder is not None and not entry.wrong for entry in copy.entries)
             if not usable and name != "casme3":
                 raise UserError(
@@ -157,7 +163,7 @@ def _counts(name: str, folder: Path) -> str:
         except UserError as error:
             faults.append(error)
     beside = ""
-    if name == "casme3" and _has_macro(folder):
+    if name == "casme3" and macro.describes(folder):
         try:
             beside = f"{len(macro.real(folder))} macro-expression clips to pre-train on"
         except UserError as error:  # its sheet names them, whoever was sent the micro-expressions alone
@@ -168,27 +174,22 @@ def _counts(name: str, folder: Path) -> str:
     return "; ".join([*inside, *([beside] if beside else [])])
 
 
-def _has_macro(folder: Path) -> bool:
-    """Return whether a copy of CAS(ME)^3 describes macro-expressions."""
-    from merbench.data import sheets
-    from merbench.data.sources import casme3
-
-    return bool(sheets.candidates(folder, (*casme3.FRAMES, casme3.TYPE), named=""))
-
-
 def _next(name: str, folder: Path) -> str:
-    from merbench.data import databases, load
+    from merbench.data import databases, places
+    from merbench.data.sources import expressions
     from merbench.settings import APEXES
 
-    if name == load.SYNTHETIC:
+    if name == places.SYNTHETIC:
         return "merbench bench frl_dgt --source synthetic"
     if name == APEXES:
         return "merbench bench METHOD --apex table"
+    if name == expressions.NAME:
+        return "merbench prepare expressions"
     if name not in databases.places():
-        return f"merbench bench svm_flow --source {name} --on {load.complete(name, 'megc3')}"
+        return f"merbench bench svm_flow --source {name} --on {places.complete(name, 'megc3')}"
     for each in (each.name for each in databases.known().values() if each.place == name):
         try:
-            found = any(entry.folder is not None for entry in load.survey(each, folder)[0].entries)
+            found = any(entry.folder is not None for entry in places.survey(each, folder)[0].entries)
         except UserError:
             continue
         if not found:

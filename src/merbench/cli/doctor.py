@@ -41,12 +41,12 @@ def doctor(
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. Left out: one per core.")] = None,
 ) -> None:
     """Look at a copy of a database clip by clip: exit code 1 where clips are missing or cannot be used."""
-    from merbench.data import databases, load
+    from merbench.data import databases, places
     from merbench.registry import nearest
 
     if source is not None:
-        load.check_source(source)
-        if source not in (load.FRAMES, load.SYNTHETIC):
+        places.check_source(source)
+        if source not in (places.FRAMES, places.SYNTHETIC):
             raise UserError(f"{source} is no copy of a database", where=f"--source {source}", remedy="use frames or synthetic")
     if database is not None and database not in databases.known():
         raise UserError(f"there is no database '{database}'", remedy=nearest(database, databases.known()))
@@ -95,17 +95,17 @@ def _report(
     database: str, source: str | None, read: bool, face: str, apex: Literal["middle", "flow", "table"], workers: int | None, named: bool
 ) -> Report | None:
     """Return what is found; None where no copy is set up, or where the folder that is set holds another part, and nobody named this one."""
-    from merbench.data import databases, load
+    from merbench.data import databases, load, places
     from merbench.data import doctor as looking
 
-    for each in [source] if source else [load.FRAMES, load.SYNTHETIC]:
-        folder = load.place(each, database)
+    for each in [source] if source else [places.FRAMES, places.SYNTHETIC]:
+        folder = places.place(each, database)
         if folder is None:
             continue
         try:
-            chosen = load.own_apexes(load.survey(database, folder, face)[0]) if apex == "table" else apex
+            chosen = load.own_apexes(places.survey(database, folder, face)[0]) if apex == "table" else apex
             with watching() as watch:
-                rendered = each == load.SYNTHETIC
+                rendered = each == places.SYNTHETIC
                 return looking.examine(database, folder, face=face, apex=chosen, read=read, watch=watch, workers=workers, rendered=rendered)
         except UserError:
             if named or database == databases.known()[database].place:
@@ -177,10 +177,10 @@ def _few(found: tuple[str, ...]) -> str:
 
 
 def _about(database: Database) -> str:
-    from merbench.data import load
+    from merbench.data import places
     from merbench.settings import variable
 
-    folder = load.place(load.FRAMES, database.name)
+    folder = places.place(places.FRAMES, database.name)
     if folder is not None:
         return f"{database.title}: not there\n  what: {database.about}\n  {folder} holds none of it; it comes with {database.place} from {database.ask}"
     return (
@@ -201,14 +201,14 @@ def _draw(
     """Prepare some clips, beside everything that is prepared, and draw them."""
     import tempfile
 
-    from merbench.data import contact, load, store
+    from merbench.data import contact, load, places, store
     from merbench.data import doctor as looking
     from merbench.data.prepare import prepare
     from merbench.data.schemes import Scheme
 
     if report is None:
         return
-    copy = load.survey(report.database, Path(report.folder), face)[0]
+    copy = places.survey(report.database, Path(report.folder), face)[0]
     footage = looking.shown(copy, count, load.own_apexes(copy) if apex == "table" else apex)
     if not footage:
         raise UserError("no clip can be drawn", where=report.folder, remedy=f"see what merbench doctor {report.database} says")
@@ -217,6 +217,6 @@ def _draw(
     labels = {each.clip.key: classes.index(word) for each, word in zip(footage, words, strict=True)}
     scheme = Scheme("sheet", classes, tuple(each.clip for each in footage), labels, "the copy itself")
     with tempfile.TemporaryDirectory(prefix="merbench-") as root, watching() as watch:
-        prepared = store.load(prepare(source or load.FRAMES, scheme, footage, face=face, root=Path(root), watch=watch, workers=workers))
+        prepared = store.load(prepare(source or places.FRAMES, scheme, footage, face=face, root=Path(root), watch=watch, workers=workers))
         contact.sheet(contact.rows(prepared, range(len(footage))), path)
     typer.echo(f"{len(footage)} clips of {len({each.clip.subject for each in footage})} people are drawn in {path}: it shows faces")

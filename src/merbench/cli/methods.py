@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from merbench.batch import Inputs
 
 
 def methods(name: Annotated[str | None, typer.Argument(help="A method or its own file, for its whole card.")] = None) -> None:
@@ -50,12 +53,25 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     if trial.stages():
         for field in dataclasses.fields(training):
             console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
-    flow = trial.inputs.flow
-    reads = (
-        f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}"
-        if flow
-        else "nothing of a clip"
-    )
-    console.print(f"reads       {reads}", markup=False)
+    for read in _read(trial.inputs) or ["nothing of a clip"]:
+        console.print(f"reads       {read}", markup=False)
+    for told in card.pretraining:
+        console.print(f"may learn   from {told}", markup=False)
     if trial.inputs.macro:
-        console.print("pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro)", markup=False)
+        console.print(
+            "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
+            markup=False,
+        )
+
+
+def _read(inputs: Inputs) -> list[str]:
+    """Return what a method reads of a clip, in words."""
+    flow, frame, read = inputs.flow, inputs.frame, []
+    if flow:
+        read.append(f"flow of {flow.size} pixels, u, v{' and strain' if flow.strain else ''}, stabilised by: {flow.stabilisation}")
+    if frame:
+        between = ", and frames between them" if frame.sequence else ""
+        read.append(f"onset and apex of {frame.size} pixels in {'colour' if frame.colour else 'grey'}{between}")
+    if inputs.landmarks:
+        read.append("68 landmarks")
+    return read

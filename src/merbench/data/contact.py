@@ -104,9 +104,18 @@ def sheet(rows: Sequence[Row], path: Path) -> None:
     """
     if not 0 < len(rows) <= MOST:
         raise ValueError(f"a sheet has 1 to {MOST} rows, not {len(rows)}")
+    keep(_drawn(rows), path)
+
+
+def keep(content: bytes, path: Path) -> None:
+    """Write a picture whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     unfinished = path.with_name(f".{secrets.token_hex(4)}.png")
     try:
-        unfinished.write_bytes(_drawn(rows))
+        unfinished.write_bytes(content)
         unfinished.replace(path)
     except OSError as error:
         raise UserError(
@@ -166,10 +175,15 @@ def _drawn(rows: Sequence[Row]) -> bytes:
     for index, (row, flow, strain) in enumerate(zip(rows, moved, strains, strict=True)):
         top = HEAD + index * (FACE + GAP)
         pictures = [row.onset.transpose(1, 2, 0), row.apex.transpose(1, 2, 0), coloured(flow, scale), _grey(strain / strained)]
-        for column, picture in enumerate(pictures):
-            _picture(figure, picture, GAP + column * (FACE + GAP), top)
+        for column, image in enumerate(pictures):
+            picture(figure, image, GAP + column * (FACE + GAP), top)
         _landmarks(figure, row.landmarks, GAP, top)
         _caption(figure, row, len(COLUMNS) * (FACE + GAP) + 2 * GAP, top)
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG."""
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # a box stands for it
@@ -177,7 +191,7 @@ def _drawn(rows: Sequence[Row]) -> bytes:
     return content.getvalue()
 
 
-def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
     """Return axes over a rectangle of pixels, counted from the upper left."""
     across, down = figure.get_size_inches() * figure.dpi
     axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
@@ -185,9 +199,10 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
     return axes
 
 
-def _picture(figure: Figure, picture: NDArray[np.uint8], left: float, top: float) -> None:
-    axes = _axes(figure, left, top, FACE, FACE)
-    axes.imshow(picture, interpolation="nearest", aspect="auto")
+def picture(figure: Figure, image: NDArray[np.uint8], left: float, top: float) -> None:
+    """Draw an image (H, W, 3) as a square of `FACE` pixels."""
+    axes = axes_at(figure, left, top, FACE, FACE)
+    axes.imshow(image, interpolation="nearest", aspect="auto")
 
 
 def _grey(share: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -196,7 +211,7 @@ def _grey(share: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _landmarks(figure: Figure, points: NDArray[np.float32], left: float, top: float) -> None:
-    axes = _axes(figure, left, top, FACE, FACE)
+    axes = axes_at(figure, left, top, FACE, FACE)
     axes.set_xlim(-0.5, FACE - 0.5)
     axes.set_ylim(FACE - 0.5, -0.5)
     for line in (*map(list, PARTS), *([*ring, ring[0]] for ring in RINGS)):
@@ -207,36 +222,36 @@ def _landmarks(figure: Figure, points: NDArray[np.float32], left: float, top: fl
 
 
 def _caption(figure: Figure, row: Row, left: float, top: float) -> None:
-    axes = _axes(figure, left, top, CAPTION - GAP, FACE)
+    axes = axes_at(figure, left, top, CAPTION - GAP, FACE)
     styles = [(line, {"size": 10, "color": "black"}) for line in row.caption] + [
         (line, {"size": 10, "color": "#b34700"}) for line in row.flags
     ]
     styles[:1] = [(line, {"size": 11, "weight": "bold"}) for line, _ in styles[:1]]
     lines = [(part, how) for line, how in styles for part in textwrap.wrap(line, LETTERS, break_on_hyphens=False) or [""]]
     for number, (line, how) in enumerate(lines):
-        _write(axes, 0, 1 - (14 + 22 * number) / FACE, line, **how)
+        write(axes, 0, 1 - (14 + 22 * number) / FACE, line, **how)
 
 
-def _write(axes: Any, x: float, y: float, text: str, **how: Any) -> None:
+def write(axes: Any, x: float, y: float, text: str, **how: Any) -> None:
     """Write a line; a dollar sign is a dollar sign."""
     axes.text(x, y, text, transform=axes.transAxes, parse_math=False, **{"va": "center", **how})
 
 
 def _head(figure: Figure, scale: float, strained: float) -> None:
     """Draw what stands above the rows: names of the columns, the wheel of directions, both scales."""
-    names = _axes(figure, 0, 0, len(COLUMNS) * (FACE + GAP), HEAD)
+    names = axes_at(figure, 0, 0, len(COLUMNS) * (FACE + GAP), HEAD)
     for column, name in enumerate(COLUMNS):
-        _write(names, (GAP + column * (FACE + GAP)) / (len(COLUMNS) * (FACE + GAP)), 14 / HEAD, name, size=11, weight="bold")
-    _write(names, GAP / (len(COLUMNS) * (FACE + GAP)), 0.6, NOTE, size=10)
+        write(names, (GAP + column * (FACE + GAP)) / (len(COLUMNS) * (FACE + GAP)), 14 / HEAD, name, size=11, weight="bold")
+    write(names, GAP / (len(COLUMNS) * (FACE + GAP)), 0.6, NOTE, size=10)
     side = HEAD - 2 * GAP
     offsets = (np.arange(4 * side) + 0.5) / (2 * side) - 1  # finer than it is shown, or its rim has steps
     v, u = np.meshgrid(offsets, offsets, indexing="ij")
     inside = np.asarray(np.hypot(u, v) <= 1)
     wheel = np.where(inside[..., None], coloured(np.stack([u, v]).astype(np.float32), 1.0), 255).astype(np.uint8)
     left = len(COLUMNS) * (FACE + GAP) + 2 * GAP
-    _axes(figure, left, GAP, side, side).imshow(wheel, interpolation="hanning", aspect="auto")
-    words = _axes(figure, left + side + GAP, GAP, CAPTION - side - 3 * GAP, side)
+    axes_at(figure, left, GAP, side, side).imshow(wheel, interpolation="hanning", aspect="auto")
+    words = axes_at(figure, left + side + GAP, GAP, CAPTION - side - 3 * GAP, side)
     for number, line in enumerate(
         (f"rim of the wheel: {scale:g} pixels", "white: still; darker: beyond the rim", f"black in strain: {strained:g}")
     ):
-        _write(words, 0, 0.78 - 0.26 * number, line, size=10)
+        write(words, 0, 0.78 - 0.26 * number, line, size=10)

@@ -94,6 +94,21 @@ def training_clips(everything: Batch, fold: Fold) -> Batch:
     return _take(everything, torch.tensor(fold.train))
 
 
+def joined(first: Batch, second: Batch, after: int) -> Batch:
+    """Return the clips of two sets as one, without ``label``: their classes are not the same.
+
+    Args:
+        first, second: of the same inputs.
+        after: added to the clip numbers of the second, so that no number stands for two clips and keyed draws differ.
+    """
+    moved: Batch = {**second, "clip": second["clip"] + after}
+    both: Batch = {}
+    for name in first:
+        if name != "label":
+            both[name] = torch.cat([first[name], moved[name]])  # type: ignore[literal-required]  # the names come from a Batch
+    return both
+
+
 def held_out_clips(everything: Batch, fold: Fold) -> Batch:
     """Return the held-out subject's clips, in listed order, without ``label``: there is nothing to look at."""
     batch = single(_take(everything, torch.tensor(fold.test)))
@@ -149,12 +164,15 @@ class LosoDataModule(LightningDataModule):
         self.resident, self.steps, self.training, self.key = resident, steps, training, key
 
     def order(self, epoch: int) -> Tensor:
-        """Return the positions of the training clips, (n,) int64, in the order of an epoch; of a balanced one some stand there repeatedly."""
-        clips, labels = self.resident["clip"], self.resident["label"]
+        """Return the positions of the training clips, (n,) int64, in the order of an epoch; of a balanced one some stand there repeatedly.
+
+        Clips without classes are shuffled, and each stands there once.
+        """
+        clips, labels = self.resident["clip"], self.resident.get("label")
         positions = torch.arange(len(clips), device=clips.device)
-        if self.training.balance:
+        if self.training.balance and labels is not None:
             positions = torch.repeat_interleave(positions, repetitions(streams.key_of(self.key, "balance", epoch), clips, labels))
-        if self.training.order == "by-class":
+        if self.training.order == "by-class" and labels is not None:
             return positions[torch.argsort(labels[positions], stable=True)]
         return positions[streams.shuffled(streams.key_of(self.key, "order", epoch), counters(clips, positions))]
 

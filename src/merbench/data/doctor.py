@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merbench import processes
-from merbench.data import cells, classes, copies, databases, frames, load, schemes
+from merbench.data import cells, classes, copies, databases, frames, places, schemes
 from merbench.data.copies import Copy, Entry
 from merbench.data.frames import Apex, Footage
 from merbench.data.prepare import Watch, silent
@@ -117,7 +117,7 @@ def examine(
     Raises:
         UserError: there is no such database in the folder, or no sheet that describes it.
     """
-    known, surveyed = databases.known()[database], (load.survey if rendered else load.recorded)(database, folder, face)
+    known, surveyed = databases.known()[database], (places.survey if rendered else places.recorded)(database, folder, face)
     copy = surveyed[0]
     usable, unusable = _usable(copy, apex)
     looked = _looked_at(list(usable.values()), watch, workers) if read else {}

@@ -147,7 +147,7 @@ def _arrays(piece: Piece, images: dict[Path, NDArray[np.uint8]], points: NDArray
         "apex": whole[path].transpose(2, 0, 1),
         "frames": np.stack([half[each].transpose(2, 0, 1) for each in piece.sequence]),
         "times": times,
-        "flow": flow.tvl1(onset, whole[path]).astype(np.float16),
+        "flow": np.zeros((2, *onset.shape[:2]), np.float16) if path == piece.onset else flow.tvl1(onset, whole[path]).astype(np.float16),
         "landmarks": landmarks,
         "alignment": matrix,
     }

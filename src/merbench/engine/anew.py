@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from merbench.config import Data
-from merbench.data import databases, frames, load, schemes, store
+from merbench.data import databases, frames, load, places, schemes, store
 from merbench.data.prepare import Watch
 from merbench.data.prepared import Prepared
 from merbench.data.sources import published_flow
@@ -42,7 +42,7 @@ def prepared_anew(
         UserError: the database itself is not here, or the replaced one cannot be prepared.
     """
     source = data.source
-    folder = data_path(source) if source == published_flow.NAME else load.place(source, database)
+    folder = data_path(source) if source == published_flow.NAME else places.place(source, database)
     if folder is None:
         raise UserError("the database is not here, only what was prepared of it", remedy="audit where it lies")
     files = _files(data, scheme, database, folder)
@@ -56,10 +56,10 @@ def prepared_anew(
         copy = made / folder.name
         mirror(folder, copy, swap)
         place = copy
-        if source == load.SYNTHETIC:
+        if source == places.SYNTHETIC:
             mirror(folder.parent / "truth" / database, made / "truth" / database, {})
             place = made
-        name = databases.known()[database].place if source == load.FRAMES else source
+        name = databases.known()[database].place if source == places.FRAMES else source
         with _lies(name, place):
             again = store.load(*load.ready(replace(data, on=database), scheme, root=made / "prepared", watch=watch, workers=workers))
             return _unlike(_part(prepared, database), again, subject)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from merbench import methods, processes
 from merbench.config import shipped
-from merbench.data import load, manifest, protocol, store, twins
+from merbench.data import manifest, places, protocol, store, twins
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
+from merbench.data.sources import expressions
 from merbench.engine import findings
 from merbench.engine.anew import prepared_anew
 from merbench.engine.findings import Finding
@@ -154,8 +155,8 @@ def _watched(planned: Plan) -> tuple[Path, ...]:
 
 def _places(more: Sequence[Path]) -> tuple[Path, ...]:
     """Return the folders that nothing but the data module has any business in: data, prepared data, clip lists, runs."""
-    places = [path for name in load.PLACES if (path := data_path(name)) is not None]
-    return (*places, Path(load.SYNTHETIC), shipped("data_manifests"), *more)
+    set_up = [path for name in places.PLACES if (path := data_path(name)) is not None]
+    return (*set_up, Path(places.SYNTHETIC), shipped("data_manifests"), *more)
 
 
 def _prepared_anew(planned: Plan, prepared: Prepared, looked_at: Sequence[int], watch: Watch) -> Generator[Finding, None, None]:
@@ -197,7 +198,9 @@ def _persons(planned: Plan, prepared: Prepared) -> Finding:
             for fold, those in zip(shares, held_out, strict=True)
             if _met(those, [clips[index].subject for index in fold.train])
         ]
+        unknown = sum(expressions.UNKNOWN in clip.flags for clip in clips)
         told += f", pre-trained on {len({clip.subject for clip in clips})}"
+        told += f", of whom is not known of {unknown} pictures" if unknown else ""
     if wrong:
         return Finding("persons", "", "broken", f"learnt from under another name: {', '.join(dict.fromkeys(wrong[:4]))}")
     return Finding("persons", "", "held", f"{told} (persons.csv)")

@@ -17,10 +17,10 @@ from torch import Tensor
 from merbench import streams, weights
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import LosoDataModule, held_out_clips, references, steps_per_epoch, to_device, training_clips
+from merbench.data.datamodule import LosoDataModule, held_out_clips, joined, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine.isolation import isolated, one_thread, quiet, without_variables
-from merbench.engine.pretraining import Macro
+from merbench.engine.pretraining import Macro, together
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
 from merbench.results import Cost
@@ -203,15 +203,19 @@ def _module(
     device: torch.device,
     key: int,
 ) -> LosoDataModule:
-    """Return what a stage learns from: the training subjects' clips, or the macro clips of everybody but the held-out person."""
+    """Return what a stage learns from: the training subjects' clips, the macro clips of everybody but the held-out person, or both."""
     settings = stage.settings(request.training)
-    if stage.on == "training":
+    if not stage.macro:
         steps = steps_per_epoch(folds, settings.batch, labels if settings.balance else None)
         return LosoDataModule(resident, steps, settings, key)
     if macro is None:
         raise FoldError(f"stage '{stage.name}' is on macro clips, and none were given")
-    steps = steps_per_epoch(macro.folds, settings.batch, macro.counted if settings.balance else None)
-    return LosoDataModule(to_device(macro.clips(fold.held_out), device), steps, settings, key)
+    felt = to_device(macro.clips(fold.held_out), device)
+    if stage.on == "macro":
+        steps = steps_per_epoch(macro.folds, settings.batch, macro.counted if settings.balance else None)
+        return LosoDataModule(felt, steps, settings, key)
+    steps = steps_per_epoch(together(folds, macro.folds, len(labels)), settings.batch)
+    return LosoDataModule(joined(resident, felt, len(labels)), steps, settings, key)
 
 
 def weights_digest(method: Method) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import processes
-from merbench.data import flow, load, manifest, schemes, store
+from merbench.data import flow, load, manifest, places, schemes, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import prepare
 from merbench.data.schemes import Scheme
@@ -135,8 +135,8 @@ def rendered(count: int, workers: int | None, folder: Path) -> list[Material]:
     Raises:
         UserError: fewer can be had.
     """
-    there = {database: load.place(load.SYNTHETIC, database) for database in manifest.DATABASES}
-    scheme = schemes.scheme(load.scheme_for(load.SYNTHETIC) if any(there.values()) else schemes.FIRST_LOOK)
+    there = {database: places.place(places.SYNTHETIC, database) for database in manifest.DATABASES}
+    scheme = schemes.scheme(places.scheme_for(places.SYNTHETIC) if any(there.values()) else schemes.FIRST_LOOK)
     if not all(there.values()):
         there = {database: folder / database for database in manifest.DATABASES}
         _render(scheme, count, workers, folder)

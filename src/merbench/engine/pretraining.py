@@ -1,4 +1,4 @@
-"""Macro-expression clips as the folds of a run read them: whoever is held out is not among them, under any name."""
+"""Macro-expression clips as the folds of a run read them, alone or beside its own: who is held out is not among them, under any name."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ class Macro:
         return training_clips(self.everything, fold)
 
 
+def together(folds: Sequence[Fold], macro: Sequence[Fold], after: int) -> tuple[Fold, ...]:
+    """Return what each fold may learn from of both sets joined, as `datamodule.joined` numbers them.
+
+    Args:
+        folds: of the protocol.
+        macro: the same folds' shares of the macro clips, in the same order.
+        after: how many clips the run has.
+    """
+    pairs = zip(folds, macro, strict=True)
+    return tuple(Fold(own.held_out, (*own.train, *(after + i for i in more.train)), test=()) for own, more in pairs)
+
+
 def served(prepared: Prepared, inputs: Inputs, folds: Sequence[Fold], counted: NDArray[np.int64] | None = None) -> Macro:
     """Return the macro clips as a method wants them.
 
@@ -60,7 +72,7 @@ def check_stages(method: Method, name: str) -> None:
         UserError: a stage is on macro clips that the method does not ask for, or the last one is; or none is, though it asks for them.
     """
     stages = method.stages()
-    pretrained = [stage.name for stage in stages if stage.on == "macro"]
+    pretrained = [stage.name for stage in stages if stage.macro]
     where = f"{name}, stages()"
     if pretrained and not method.inputs.macro:
         raise UserError(
@@ -68,18 +80,22 @@ def check_stages(method: Method, name: str) -> None:
             where=where,
             remedy="write macro=True into the method's Inputs",
         )
-    if pretrained and stages[-1].on == "macro":
+    if pretrained and stages[-1].macro:
         raise UserError(
             f"the last stage, '{stages[-1].name}', is on macro clips: what is recorded is trained on the training subjects' clips",
             where=where,
             remedy="add a stage on them after it",
         )
     if method.inputs.macro and not pretrained:
-        raise UserError("the method asks for macro clips, and no stage is on them", where=where, remedy='write on="macro" into a Stage')
+        raise UserError(
+            "the method asks for macro clips, and no stage is on them",
+            where=where,
+            remedy='write on="macro" or on="training+macro" into a Stage',
+        )
 
 
 def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fold]) -> None:
-    """Refuse batches that the macro clips cannot bear, as `datamodule.check_batch` does for the training clips.
+    """Refuse batches that the macro clips, or both sets joined, cannot bear, as `datamodule.check_batch` does for the training clips.
 
     Args:
         prepared: the macro clips.
@@ -100,3 +116,5 @@ def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fol
     for stage in stages:
         if stage.on == "macro":
             check_batch(shares, stage.batch or 1, prepared.labels if stage.balance else None)
+        elif stage.macro:
+            check_batch(together(folds, shares, after=0), stage.batch or 1)

@@ -87,6 +87,7 @@ def plan(
     apex: Apex = "middle",
     face: Face = "aligned",
     initial: Path | None = None,
+    macro_from: str = "",
 ) -> Plan:
     """Check a request from end to end, before anything is trained.
 
@@ -99,6 +100,7 @@ def plan(
         watch: told how far the preparation of the data is.
         save_weights: keep each fold's weights beside its file; no part of the request.
         initial: a file of weights from which every fold starts. The request has its hash; where it lies is written nowhere.
+        macro_from: ``casme3`` or ``expressions``, what methods with pre-training learn from first; empty for the one that is set up.
 
     Raises:
         UserError: anything in the request or the data is wrong.
@@ -123,7 +125,7 @@ def plan(
         if stage.on == "training":
             check_batch(folds, settings.batch, prepared.labels if settings.balance else None)
     check_changes(request, trial)
-    macro, macro_data = _macro(request, trial, folds, method, watch, worker_count) if trial.inputs.macro else (None, {})
+    macro, macro_data = _macro(request, trial, folds, method, watch, worker_count, macro_from) if trial.inputs.macro else (None, {})
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))
@@ -163,16 +165,17 @@ def plan(
 
 
 def _macro(
-    request: Request, trial: Method, folds: Sequence[Fold], asked: str, watch: Watch, worker_count: int | None
+    request: Request, trial: Method, folds: Sequence[Fold], asked: str, watch: Watch, worker_count: int | None, which: str
 ) -> tuple[Path, dict[str, str]]:
     """Return the folder of the macro clips, and what the provenance says of them.
 
     Raises:
         UserError: there are none, or the method cannot be pre-trained on them.
     """
-    folder = macro_clips.ready(request.data.source, watch=watch, workers=worker_count)
+    folder = macro_clips.ready(request.data.source, watch=watch, workers=worker_count, which=which)
     store.check_unchanged([folder])
     prepared = store.load(folder)
+    macro_clips.check_still(prepared, trial.inputs)
     tried_on_macro(request, trial, prepared, asked)
     check_sizes(prepared, [stage.filled(request.training) for stage in trial.stages()], folds)
     return folder, {"macro": prepared.fingerprint, **({"macro assumed": assumed} if (assumed := prepared.assumed) else {})}

@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import check_served, held_out_clips, serve, single, training_clips
+from merbench.data.datamodule import check_served, held_out_clips, joined, serve, single, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
@@ -56,7 +56,7 @@ def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str
 
 
 def tried_on_macro(request: Request, trial: Method, macro: Prepared, asked: str) -> None:
-    """Send two macro clips, of the first and the last emotion, through the method's stages on them.
+    """Send two macro clips, of the first and the last emotion, through the method's stages on them, and twice two through those on both sets.
 
     Raises:
         UserError: it cannot learn from these clips.
@@ -66,6 +66,7 @@ def tried_on_macro(request: Request, trial: Method, macro: Prepared, asked: str)
         labelled = single(serve(macro.first(2), trial.inputs))
         labelled["label"] = torch.linspace(0, len(macro.classes) - 1, len(labelled["label"])).long()
         _try_stages(request, trial, "macro", labelled)
+        _try_stages(request, trial, "training+macro", joined(labelled, labelled, after=len(labelled["clip"])))
 
 
 def _try_stages(request: Request, trial: Method, on: str, labelled: Batch) -> None:

@@ -210,7 +210,7 @@ def _convolved(ins: int, outs: int, kernel: int, stride: int = 1) -> nn.Sequenti
 
 def _timm(name: str, size: int) -> tuple[nn.Module, tuple[int, ...]]:
     """Return a backbone of timm from random weights, which gives the maps of all its stages, and the last stages' channels."""
-    import timm  # type: ignore[import-not-found,unused-ignore]  # here: with torchvision it takes seconds to import
+    import timm  # here: with torchvision it takes seconds to import
 
     net: Any = timm.create_model(name, pretrained=False, features_only=True, in_chans=3)
     coarsest, count = net.feature_info.reduction()[-1], len(net.feature_info)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from merbench.batch import Batch, Flow, Inputs
+from merbench.displacement import stretched
 from merbench.layers import KeyedDropout
 from merbench.method import METHODS, Card, Method
 
@@ -45,11 +46,5 @@ class STSTNet(Method):
 
     def logits(self, batch: Batch) -> Tensor:
         """Return (B, classes) unnormalised scores."""
-        x = self.streams(_as_image(batch["flow"]))  # (B, 16, 10, 10)
+        x = self.streams(stretched(batch["flow"]) * 255)  # (B, 16, 10, 10), of 8-bit images as the port's are
         return self.head(self.pool(x).flatten(1))
-
-
-def _as_image(flow: Tensor) -> Tensor:
-    """Stretch each channel of each clip to 0..255, as the port's 8-bit images are. Published flow comes stretched and is unchanged."""
-    low, high = flow.amin((2, 3), keepdim=True), flow.amax((2, 3), keepdim=True)
-    return (flow - low) / (high - low).clamp_min(1e-12) * 255

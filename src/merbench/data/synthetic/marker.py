@@ -12,7 +12,7 @@ from merbench import guard
 from merbench.errors import UserError
 
 NAME = "synthetic.json"
-ROOTS = {"smic": "smic", "casme2": "casme2", "samm": "samm", "casme3": "casme3", "macro": "casme3"}
+ROOTS = {"smic": "smic", "casme2": "casme2", "samm": "samm", "casme3": "casme3", "macro": "casme3", "expressions": "expressions"}
 """The folder of each part, in which its marker lies."""
 LARGEST = 2**20
 """Bytes of a mark."""

@@ -1,0 +1,393 @@
+"""MoExt: motion between two shapes, learned by rebuilding the apex frame before anything is recognised (Li et al., arXiv 2407.07345).
+
+What the abstract says is the paper's: a separator parts onset and apex into shape and texture, a motion extractor reads the two shapes, the
+apex is rebuilt from the motion and the onset's texture, a contrastive loss stands beside that, both are learnt first and from macro-expressions
+too, and then a recognition network that reads the motion is tuned. Every layer and number is ours, and an argument; the roles of shape and
+texture are read as in learned motion magnification (Oh et al., ECCV 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from merbench.batch import Batch, Frame, Inputs
+from merbench.displacement import agreement, even, least_squares, median, warp
+from merbench.layers import KeyedDropout, KeyedUniform
+from merbench.method import METHODS, Card, Method, Outputs, Stage
+
+CANONICAL = 224
+"""Displacements are handed on in pixels of the aligned face, whatever size they are computed at."""
+GREY = 255
+"""Grey levels from black to white: errors are told in them."""
+MOVING = 0.1
+"""Share of a frame that is called its moving part: where TV-L1 flow is longest."""
+DRAWS = 6
+"""So many draws change a pair of frames."""
+
+
+@METHODS.add("moext")
+class MoExt(Method):
+    """Shape and texture apart, the motion between two shapes, the apex rebuilt from it, and recognition on the motion.
+
+    Args:
+        classes: number of classes.
+        size: height and width of the frames, pixels, a multiple of 16.
+        width: channels of the separator.
+        blocks: residual blocks of the separator's trunk and of each of its heads.
+        octaves: of the shapes' pyramid from which the displacement starts.
+        more: channels of the motion beside its displacement.
+        decoder: residual blocks of the decoder.
+        residual: the decoder tells what to add to the onset as the motion moves it; otherwise it makes the whole frame.
+        widths: channels of the recognition network's stages, each but the first at half the size.
+        pretraining: epochs of pre-training; 0 leaves it out.
+        macro: pre-training is on macro-expression clips too.
+        reconstruction: weight of the rebuilt apex's error, grey levels; 0 leaves texture and decoder out.
+        emphasis: how much more a place counts in that error for differing between the frames as places do on average.
+        contrastive: weight of the contrastive loss; 0 leaves it out.
+        temperature: of the contrastive loss.
+        pace: learning rate of separator and extractor in recognition, as a share of the recognition network's.
+        steady: the median of each channel of a clip's motion is subtracted before recognition: what moves everywhere is the head.
+        dropout: before the last linear layer.
+    """
+
+    card = Card(
+        title="From Macro to Micro: MoExt",
+        year=2024,
+        paper="arXiv 2407.07345",
+        network="reconstruction",
+        training="reconstruction",
+        departures=(
+            "There is no public code and only the abstract could be read: layers, widths, losses, their weights and the optimiser are ours.",
+            "Pre-training is on the training subjects' clips alone unless method.macro=true; the paper's has macro-expressions too. Whoever is held "
+            "out is in neither.",
+            "The extractor starts from the least-squares displacement (Lucas and Kanade) between the two shapes, in closed form, and corrects it; a "
+            "convolutional extractor on the shapes' difference recognised nothing on clips of others (tried on rendered faces).",
+            "Motion is told on a grid of a quarter of the frame, in a displacement and a few channels more: too little to carry the apex past the "
+            "texture.",
+            "The decoder moves the onset and its texture by the displacement and adds what is missing; method.residual=false has it make the whole frame.",
+            "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
+            "The clip's median motion is subtracted as head motion before recognition; the paper is not known to do so.",
+        ),
+        pretraining=("macro-expressions of CAS(ME)^3, with method.macro=true",),
+    )
+
+    def __init__(
+        self,
+        classes: int,
+        size: int = 112,
+        width: int = 12,
+        blocks: int = 1,
+        octaves: int = 3,
+        more: int = 2,
+        decoder: int = 2,
+        residual: bool = True,
+        widths: tuple[int, ...] = (32, 64, 128),
+        pretraining: int = 30,
+        macro: bool = False,
+        reconstruction: float = 1.0,
+        emphasis: float = 1.0,
+        contrastive: float = 1.0,
+        temperature: float = 0.1,
+        pace: float = 0.1,
+        steady: bool = True,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__(classes)
+        if size % 16 or size % 2 ** (octaves - 1):
+            raise ValueError(f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times")
+        if pretraining and not (reconstruction or contrastive):
+            raise ValueError("pre-training with neither reconstruction nor contrastive loss learns nothing; pretraining=0 leaves it out")
+        if macro and not pretraining:
+            raise ValueError("macro clips are pre-trained on, and pretraining=0 leaves that out")
+        self.inputs = Inputs(frame=Frame(size, colour=True), macro=macro)
+        self.size, self.residual, self.pace, self.steady = size, residual, pace, steady
+        self.pretraining, self.reconstruction, self.emphasis = pretraining, reconstruction, emphasis
+        self.contrastive, self.temperature = contrastive, temperature
+        rebuilds = pretraining > 0 and reconstruction > 0
+        self.separator = Separator(width, blocks, texture=rebuilds)
+        self.extractor = Extractor(width, octaves, more, CANONICAL / size)
+        self.decoder = Decoder(2 * width, 2 + more, decoder) if rebuilds else None
+        self.project = Projection(2 + more) if pretraining and contrastive else None
+        self.changes = KeyedUniform()
+        self.recogniser = Recogniser(2 + more, widths, dropout, classes)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return pre-training on pairs without labels, and recognition."""
+        recognition = Stage("recognition")
+        if not self.pretraining:
+            return (recognition,)
+        first = Stage(
+            "pre-training",
+            epochs=self.pretraining,
+            outputs=self.pretraining_outputs,
+            loss=self.pretraining_loss,
+            on="training+macro" if self.inputs.macro else "training",
+        )
+        return (first, recognition)
+
+    def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return Adam; in recognition, what was pre-trained takes smaller steps."""
+        assert stage.lr is not None
+        assert stage.weight_decay is not None
+        pretrained = {id(parameter) for part in (self.separator, self.extractor) for parameter in part.parameters()}
+        pace = self.pace if self.pretraining and stage.name == "recognition" else 1.0
+        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for parameter in parameters:
+            groups[id(parameter) in pretrained].append(parameter)
+        paced = [{"params": groups[True], "lr": pace * stage.lr}, {"params": groups[False], "lr": stage.lr}]
+        return torch.optim.Adam(paced, weight_decay=stage.weight_decay)
+
+    def pretraining_outputs(self, batch: Batch) -> Outputs:
+        """Return the ``rebuilt`` apex (B, 3, H, W), and the projected motion of each pair and of the same pair changed (B, dim each)."""
+        onset, apex = batch["onset"], batch["apex"]
+        motion, features = self.motion(onset, apex)
+        found = {}
+        if self.decoder is not None:
+            found["rebuilt"] = self.rebuilt(onset, motion, features)
+        if self.project is not None:
+            found["anchor"] = self.project(motion)
+            found["positive"] = self.project(self.motion(*changed(batch, self.changes(onset[:, 0, 0, :DRAWS])))[0])
+        return found
+
+    def pretraining_loss(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return the rebuilt apex's error in grey levels, more where the frames differ, and the contrastive loss."""
+        losses, total = {}, batch["apex"].new_zeros(())
+        if "rebuilt" in outputs:
+            difference = (batch["apex"] - batch["onset"]).abs()
+            weight = 1 + self.emphasis * difference / (difference.mean(dim=(1, 2, 3), keepdim=True) + 1 / GREY)
+            losses["reconstruction"] = GREY * (weight * (outputs["rebuilt"] - batch["apex"]).abs()).mean() / (1 + self.emphasis)
+            total = total + self.reconstruction * losses["reconstruction"]
+        if "anchor" in outputs:
+            losses["contrastive"] = info_nce(outputs["anchor"], outputs["positive"], self.temperature)
+            total = total + self.contrastive * losses["contrastive"]
+        return {**losses, "total": total}
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Return (B, classes) unnormalised scores."""
+        motion, _ = self.motion(batch["onset"], batch["apex"])
+        out: Tensor = self.recogniser(motion - median(motion) if self.steady else motion)
+        return out
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return cross-entropy, in which the classes of a batch count alike, however many clips they have."""
+        each = functional.cross_entropy(outputs["logits"], batch["label"], reduction="none")
+        alike = (batch["label"][:, None] == batch["label"]).to(each.dtype).sum(dim=1)  # clips of the same class
+        return {"total": (each / alike).sum() / (1 / alike).sum()}
+
+    def measures(self, batch: Batch) -> Outputs:
+        """Return the held-out apex's error as it is rebuilt, in grey levels, beside what the onset in its place would give."""
+        if self.decoder is None:
+            return {}
+        onset, apex = batch["onset"], batch["apex"]
+        motion, features = self.motion(onset, apex)
+        rebuilt, copied = (GREY * (frame - apex).abs().mean(dim=1) for frame in (self.rebuilt(onset, motion, features), onset))  # (B, H, W)
+        length = batch["tvl1"].square().sum(dim=1)
+        moving = (length >= length.flatten(1).quantile(1 - MOVING, dim=1)[:, None, None]).to(copied.dtype)
+        found = {
+            "error of the rebuilt apex, grey levels": rebuilt.mean(dim=(1, 2)),
+            "error of the onset in its place": copied.mean(dim=(1, 2)),
+            "rebuilt / onset": _ratio(rebuilt, copied),
+            "rebuilt / onset where it moves": _ratio(rebuilt * moving, copied * moving),
+        }
+        if "truth" in batch:
+            left = apex - warp(onset, -batch["truth"].nan_to_num())  # noise of two frames, and light that does not fall evenly
+            evenly = GREY * (left - left.mean(dim=(2, 3), keepdim=True)).abs()
+            found["error of the onset truly moved and evenly relit"] = evenly.mean(dim=(1, 2, 3))
+            found["correlation of the displacement with the truth"] = agreement(self._field(motion), batch["truth"])[2]
+        return found
+
+    def motion(self, onset: Tensor, apex: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the motion between two frames (B, 2 + more, H/4, W/4), and what the onset's texture is read from."""
+        before, features = self.separator(onset)
+        after, _ = self.separator(apex)
+        return self.extractor(before, after), features
+
+    def rebuilt(self, onset: Tensor, motion: Tensor, features: Tensor) -> Tensor:
+        """Return the apex as motion and the onset's texture have it, (B, 3, H, W)."""
+        assert self.decoder is not None
+        assert self.separator.texture is not None
+        field = self._field(motion)
+        made: Tensor = self.decoder(motion, self.separator.texture(features), field)
+        return warp(onset, -field) + made if self.residual else 0.5 + made
+
+    def _field(self, motion: Tensor) -> Tensor:
+        """Return the motion's displacement in pixels of the frame, (B, 2, H, W)."""
+        return functional.interpolate(motion[:, :2], scale_factor=4.0, mode="bilinear") * (self.size / CANONICAL)
+
+
+class Separator(nn.Module):
+    """Parts a frame into its shape, at full size because small motion is lost on a coarser grid, and its texture, at half of it.
+
+    Args:
+        width: channels; twice as many for the texture.
+        blocks: residual blocks of the trunk and of each head.
+        texture: whether there is a head for it.
+    """
+
+    def __init__(self, width: int, blocks: int, texture: bool) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(_conv(3, width), nn.ReLU(), *(Block(width) for _ in range(blocks)))
+        self.shape = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        wide = (Block(2 * width) for _ in range(blocks))
+        self.texture = nn.Sequential(_conv(width, 2 * width, stride=2), nn.ReLU(), *wide) if texture else None
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the shape (B, width, H, W) of frames (B, 3, H, W) in [0, 1], and the features from which ``texture`` makes theirs."""
+        features = self.trunk(2 * frame - 1)
+        return self.shape(features), features
+
+
+class Extractor(nn.Module):
+    """From two shapes to the motion between them: a displacement in pixels of the 224-pixel face, and channels for what is none, such as light.
+
+    Args:
+        width: channels of a shape.
+        octaves: of the shapes' pyramid whose least-squares displacements are read; the finest is what the correction is added to.
+        more: channels beside the displacement.
+        scale: pixels of the 224-pixel face for one of the frame.
+    """
+
+    def __init__(self, width: int, octaves: int, more: int, scale: float) -> None:
+        super().__init__()
+        self.octaves, self.scale = octaves, scale
+        first, second = _conv(width + 2 * octaves, 2 * width, stride=2), _conv(2 * width, 2 * width, stride=2)
+        self.layers = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), Block(2 * width))
+        self.correct, self.beside = _conv(2 * width, 2), _conv(2 * width, more)
+        nn.init.normal_(self.correct.weight, std=1e-2)  # at first the displacement is that of least squares
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return (B, 2 + more, H/4, W/4) from (B, width, H, W) each."""
+        fields = self._octaves(_centred(before), _centred(after))
+        x = self.layers(torch.cat([16 * (after - before), *fields], dim=1))  # turned up: frames differ by a few grey levels of 255
+        return torch.cat([functional.avg_pool2d(fields[0], 4) + self.correct(x), self.beside(x)], dim=1)
+
+    def _octaves(self, before: Tensor, after: Tensor) -> list[Tensor]:
+        """Return the displacement of least squares in ever smaller shapes, each at full size."""
+        found = []
+        size = before.shape[-2:]
+        for octave in range(self.octaves):
+            if octave:
+                before, after = functional.avg_pool2d(before, 2), functional.avg_pool2d(after, 2)
+            field = least_squares(before, after) * (2**octave * self.scale)
+            found.append(functional.interpolate(field, size=size, mode="bilinear") if octave else field)
+        return found
+
+
+class Decoder(nn.Module):
+    """Makes a frame, or what is to be added to one, from motion and texture."""
+
+    def __init__(self, width: int, motion: int, blocks: int) -> None:
+        super().__init__()
+        self.join = nn.Sequential(_conv(2 * width + motion, width), nn.ReLU(), *(Block(width) for _ in range(blocks)))
+        self.last = nn.Sequential(_conv(width, width // 2), nn.ReLU(), _conv(width // 2, 3))
+
+    def forward(self, motion: Tensor, texture: Tensor, field: Tensor) -> Tensor:
+        """Return (B, 3, H, W) from (B, motion, H/4, W/4), (B, width, H/2, W/2) and the motion's displacement (B, 2, H, W), pixels of the frame."""
+        carried = warp(texture, -functional.avg_pool2d(field, 2) / 2)
+        motion = functional.interpolate(motion, size=texture.shape[-2:], mode="bilinear")
+        x = self.join(torch.cat([carried, 16 * (carried - texture), motion], dim=1))
+        out: Tensor = self.last(functional.interpolate(x, scale_factor=2.0, mode="bilinear")) / 16
+        return out
+
+
+class Projection(nn.Module):
+    """Motion in 4 x 4 cells as a vector of length 1, by which pairs are told apart."""
+
+    def __init__(self, motion: int, dim: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(16 * motion, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim))
+
+    def forward(self, motion: Tensor) -> Tensor:
+        """Return (B, dim)."""
+        return functional.normalize(self.layers(functional.avg_pool2d(motion, motion.shape[-1] // 4)), dim=1)
+
+
+class Recogniser(nn.Module):
+    """A residual network (ResNet-18's blocks, fewer and narrower) on the motion, read by quarters of the face."""
+
+    def __init__(self, motion: int, widths: tuple[int, ...], dropout: float, classes: int) -> None:
+        super().__init__()
+        pairs = enumerate(zip((motion, *widths[:-1]), widths, strict=True))
+        self.stages = nn.Sequential(nn.BatchNorm2d(motion), *(Step(ins, outs, 2 if place else 1) for place, (ins, outs) in pairs))
+        self.head = nn.Sequential(nn.Flatten(), KeyedDropout(dropout), nn.Linear(4 * widths[-1], classes))
+
+    def forward(self, motion: Tensor) -> Tensor:
+        """Return (B, classes)."""
+        x = self.stages(motion)
+        side = x.shape[-1]
+        out: Tensor = self.head(functional.avg_pool2d(x, (side + 1) // 2, side // 2))  # of an odd side the quarters share the middle
+        return out
+
+
+class Step(nn.Module):
+    """Residual block with batch normalisation, its shortcut a 1 x 1 convolution."""
+
+    def __init__(self, ins: int, outs: int, stride: int) -> None:
+        super().__init__()
+        first, second = nn.Conv2d(ins, outs, 3, stride, padding=1, bias=False), nn.Conv2d(outs, outs, 3, padding=1, bias=False)
+        self.layers = nn.Sequential(first, nn.BatchNorm2d(outs), nn.ReLU(), second, nn.BatchNorm2d(outs))
+        self.shortcut = nn.Sequential(nn.Conv2d(ins, outs, 1, stride, bias=False), nn.BatchNorm2d(outs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outs, H / stride, W / stride)."""
+        return functional.relu(self.layers(x) + self.shortcut(x))
+
+
+class Block(nn.Module):
+    """Residual block without normalisation: how far something moves is a matter of size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(_conv(width, width), nn.ReLU(), _conv(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width, H, W)."""
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+def changed(batch: Batch, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Return onset and apex turned, scaled, shifted and relit: each pair in its own way, both frames of it alike, or it would be motion.
+
+    Args:
+        batch: with ``onset`` and ``apex``.
+        draws: (B, DRAWS), in [0, 1).
+    """
+    turn, scale, right, down, light, contrast = ((2 * draws - 1)[:, place, None, None] for place in range(DRAWS))
+    turn, scale = math.radians(9) * turn, 1 + 0.1 * scale
+    cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
+    side = torch.linspace(-1, 1, batch["onset"].shape[-1], device=draws.device, dtype=draws.dtype)
+    y, x = side[:, None], side
+    places = torch.stack([cos * x - sin * y + 0.1 * right, sin * x + cos * y + 0.1 * down], dim=-1)  # (B, H, W, 2), from -1 to 1
+    onset, apex = (
+        0.5 + (1 + 0.2 * contrast[..., None]) * (frame - 0.5) + 0.1 * light[..., None]
+        for frame in (
+            functional.grid_sample(frame, places, align_corners=True, padding_mode="border") for frame in (batch["onset"], batch["apex"])
+        )
+    )
+    return onset, apex
+
+
+def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """Return InfoNCE both ways: each pair is to be known among all of the batch after its change, and before it."""
+    alike = anchor @ positive.T / temperature  # (B, B)
+    there, back = (functional.log_softmax(x, dim=1).diagonal().mean() for x in (alike, alike.T))
+    return -(there + back) / 2
+
+
+def _ratio(rebuilt: Tensor, copied: Tensor) -> Tensor:
+    return rebuilt.sum(dim=(1, 2)) / copied.sum(dim=(1, 2)).clamp_min(1e-6)
+
+
+def _centred(shape: Tensor) -> Tensor:
+    """Return a shape without each channel's mean and of deviation 1: light that changes everywhere is no motion."""
+    return even(shape - shape.mean(dim=(2, 3), keepdim=True))
+
+
+def _conv(ins: int, outs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(ins, outs, 3, stride, padding=1)

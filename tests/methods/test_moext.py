@@ -1,0 +1,216 @@
+"""MoExt: the apex comes back from motion and the onset's texture, and every switch does what it says."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from merbench import methods
+from merbench.batch import Batch
+from merbench.config import Training
+from merbench.displacement import agreement, warp
+from merbench.method import METHODS
+from merbench.methods.moext import changed, info_nce
+from tests.contract import CHECKS, build
+
+methods.load("moext")
+SMALL: dict[str, Any] = {"size": 32, "width": 4, "blocks": 1, "octaves": 2, "decoder": 1, "widths": (4, 8), "pretraining": 1}
+
+
+def made(**arguments: Any) -> Any:
+    return build(lambda classes: METHODS["moext"](classes, **{**SMALL, **arguments}))
+
+
+def clips(seed: int, count: int = 12, size: int = 32) -> Batch:
+    """Return blurred noise that a smooth field moves by up to half a pixel, under a light that flickers, seen by a noisy camera."""
+    generator = torch.Generator().manual_seed(seed)
+    face = functional.interpolate(torch.rand(count, 3, size // 2, size // 2, generator=generator), size=size, mode="bicubic").clamp(0, 1)
+    field = functional.interpolate(torch.rand(count, 2, 4, 4, generator=generator) - 0.5, size=size, mode="bicubic")
+    light = 0.01 * torch.randn(count, 1, 1, 1, generator=generator)
+    onset, apex = (frame + 0.005 * torch.randn(face.shape, generator=generator) for frame in (face, warp(face, -field) + light))
+    return {"onset": onset, "apex": apex, "truth": field, "tvl1": field, "label": torch.arange(count) % 3, "clip": torch.arange(count)}
+
+
+def test_pre_training_rebuilds_the_apex_of_clips_it_has_not_seen_better_than_the_onset_does() -> None:
+    method, unseen = made(contrastive=0.0), clips(9)
+    batches = itertools.cycle(clips(seed) for seed in range(4))
+    before, optimizer = method.measures(unseen), torch.optim.Adam(method.parameters(), lr=2e-3)
+    for batch in itertools.islice(batches, 60):
+        optimizer.zero_grad()
+        torch.autograd.backward(method.pretraining_loss(method.pretraining_outputs(batch), batch)["total"])
+        optimizer.step()
+    with torch.no_grad():
+        after = method.measures(unseen)
+    assert after["rebuilt / onset"].max() < 0.9, after
+    assert after["rebuilt / onset"].mean() < 0.8 * before["rebuilt / onset"].mean()
+    assert after["rebuilt / onset where it moves"].mean() < 0.8, after
+    assert after["correlation of the displacement with the truth"].mean() > 0.5
+
+
+def test_measures_say_what_is_rebuilt_and_what_a_copy_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, batch = made(), clips(1)
+    copied = 255 * (batch["onset"] - batch["apex"]).abs().mean(dim=(1, 2, 3))
+    for frame, ratio in (("apex", 0.0), ("onset", 1.0)):
+        monkeypatch.setattr(method, "rebuilt", lambda *_, frame=frame: batch[frame])  # type: ignore[literal-required]
+        found = method.measures(batch)
+        assert torch.allclose(found["error of the onset in its place"], copied)
+        assert torch.allclose(found["error of the rebuilt apex, grey levels"], ratio * copied, atol=1e-6)
+        for where in ("", " where it moves"):
+            assert torch.allclose(found[f"rebuilt / onset{where}"], torch.full((12,), ratio), atol=1e-5)
+    half = batch["onset"].clone()
+    half[..., :16, :] = batch["apex"][..., :16, :]  # right above, and still below
+    still = {**batch, "tvl1": torch.cat([torch.ones(12, 2, 16, 32), torch.zeros(12, 2, 16, 32)], dim=2)}
+    monkeypatch.setattr(method, "rebuilt", lambda *_: half)
+    found = method.measures(still)
+    assert found["rebuilt / onset where it moves"].max() == 0
+    assert found["rebuilt / onset"].min() > 0.2
+    truly = found["error of the onset truly moved and evenly relit"]
+    assert (truly < 0.7 * copied).all(), "the onset moved the wrong way is no bound"
+    assert set(made(reconstruction=0.0).measures(batch)) == set()
+    assert "truth" in batch
+    del batch["truth"]
+    assert set(found) - set(method.measures(batch)) == {
+        "error of the onset truly moved and evenly relit",
+        "correlation of the displacement with the truth",
+    }
+
+
+def test_two_frames_that_are_one_have_the_same_motion_whoever_they_show() -> None:
+    """One separator for both frames: what it sees in a face is no motion."""
+    method, batch = made(), clips(2)
+    still, _ = method.motion(batch["onset"], batch["onset"])
+    assert torch.allclose(still, still[:1].expand_as(still), atol=1e-5)
+    moving, _ = method.motion(batch["onset"], batch["apex"])
+    assert (moving - still).abs().amax(dim=(1, 2, 3)).min() > 1e-2
+    assert (method.motion(batch["apex"], batch["onset"])[0] - moving).abs().max() > 1e-2, "which frame comes first matters"
+
+
+def test_the_displacement_points_from_onset_to_apex_and_is_told_in_pixels_of_the_whole_face() -> None:
+    """Before anything is learnt it is that of least squares: the right way, in u and v, of about the right length."""
+    batch = clips(3, size=48)
+    torch.manual_seed(0)
+    method: Any = METHODS["moext"](3, **{**SMALL, "size": 48, "width": 8})
+    torch.nn.init.zeros_(method.extractor.correct.weight)
+    torch.nn.init.zeros_(method.extractor.correct.bias)
+    motion, _ = method.motion(batch["onset"], batch["apex"])
+    assert motion.shape == (12, 4, 12, 12)
+    truth = functional.avg_pool2d(batch["truth"], 4) * 224 / 48
+    assert agreement(motion[:, :2], truth)[2].min() > 0.5
+    along = (motion[:, :2] * truth).sum() / truth.square().sum()
+    assert 0.3 < along < 1.2, f"{along:.2f} of its length"
+
+
+def test_without_motion_and_with_nothing_added_the_onset_stands() -> None:
+    method, batch = made(), clips(4)
+    motion, features = method.motion(batch["onset"], batch["apex"])
+    for parameter in method.decoder.last[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.allclose(method.rebuilt(batch["onset"], 0 * motion, features), batch["onset"], atol=1e-5)
+    right = torch.zeros_like(motion)
+    right[:, 0] = 224 / 32  # one pixel of the frame
+    assert torch.allclose(method.rebuilt(batch["onset"], right, features)[..., 1:], batch["onset"][..., :-1], atol=1e-4)
+    whole = made(residual=False)
+    for parameter in whole.decoder.last[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    assert (whole.rebuilt(batch["onset"], motion, features) == 0.5).all(), "it has the texture alone to make the frame of"
+
+
+def test_a_pair_is_changed_in_its_own_way_and_both_its_frames_alike() -> None:
+    batch = clips(5)
+    draws = torch.rand(12, 6, generator=torch.Generator().manual_seed(0))
+    onset, apex = changed({**batch, "apex": batch["onset"]}, draws)
+    assert torch.equal(onset, apex), "a change between the frames would be motion"
+    assert torch.allclose(changed(batch, torch.full((12, 6), 0.5))[1], batch["apex"], atol=1e-5)
+    for place in range(6):
+        one = torch.full((12, 6), 0.5)
+        one[3:, place] = 0.9
+        difference = (changed(batch, one)[0] - batch["onset"]).abs().amax(dim=(1, 2, 3))
+        assert (difference[:3] < 1e-5).all()
+        assert (difference[3:] > 1e-2).all(), f"draw {place} changes nothing"
+
+
+def test_the_contrastive_loss_is_the_cross_entropy_of_knowing_the_pair_again() -> None:
+    generator = torch.Generator().manual_seed(0)
+    anchor, positive = (functional.normalize(torch.randn(5, 8, generator=generator), dim=1) for _ in range(2))
+    alike = (anchor @ positive.T / 0.1).double().numpy()
+    there, back = (np.mean(np.log(np.exp(x).sum(axis=1)) - np.diag(x)) for x in (alike, alike.T))
+    assert float(info_nce(anchor, positive, 0.1)) == pytest.approx((there + back) / 2, rel=1e-5)
+    assert info_nce(anchor, anchor, 0.01) < 0.1 < info_nce(anchor, anchor.roll(1, dims=0), 0.01)
+
+
+def test_in_recognition_what_was_pre_trained_takes_smaller_steps() -> None:
+    def learnt(method: Any, place: int) -> dict[str, float]:
+        """Return how far each part goes in a step of a stage."""
+        stage, batch = method.stages()[place].filled(Training(lr=1e-3)), clips(6)
+        method.begin(stage)
+        before, optimizer = copy.deepcopy(method.state_dict()), method.configure_optimizers()
+        torch.autograd.backward(method.losses(method(batch), batch)["total"])
+        optimizer.step()
+        moved: dict[str, float] = {}
+        for name, value in method.named_parameters():
+            part = name.partition(".")[0]
+            moved[part] = max(moved.get(part, 0.0), float((value.detach() - before[name]).abs().max()))
+        return moved
+
+    first, last = learnt(made(), 0), learnt(made(), 1)
+    assert {part for part, far in first.items() if far} == {"separator", "extractor", "decoder", "project"}
+    assert {part for part, far in last.items() if far} == {"separator", "extractor", "recogniser"}
+    assert first["separator"] == pytest.approx(1e-3, rel=1e-2)
+    assert last["separator"] == pytest.approx(1e-4, rel=1e-2)
+    assert last["extractor"] == pytest.approx(1e-4, rel=1e-2)
+    assert last["recogniser"] == pytest.approx(1e-3, rel=1e-2)
+    assert {part for part, far in learnt(made(pace=0.0), 1).items() if far} == {"recogniser"}
+    assert learnt(made(pretraining=0), 0)["separator"] == pytest.approx(1e-3, rel=1e-2), "nothing was learnt before"
+
+
+def test_in_a_batch_classes_count_alike() -> None:
+    method = made()
+    logits, label = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 2])
+    each = functional.cross_entropy(logits, label, reduction="none")
+    expected = (each[:3].mean() + each[3]) / 2
+    assert torch.allclose(method.loss({"logits": logits}, {"label": label})["total"], expected)
+
+
+def test_the_head_s_motion_is_subtracted_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    motion, batch = torch.randn(12, 4, 8, 8, generator=torch.Generator().manual_seed(0)), clips(7)
+    for steady in (True, False):
+        method = made(steady=steady).eval()
+        found = []
+        for shift in (0.0, 3.0):
+            monkeypatch.setattr(method, "motion", lambda *_, shift=shift: (motion + shift, None))
+            found.append(method.logits(batch))
+        assert torch.allclose(found[0], found[1], atol=1e-4) == steady
+
+
+def test_what_is_left_out_is_not_there() -> None:
+    whole, without = made(), made(pretraining=0)
+    assert (without.decoder, without.project, without.separator.texture) == (None, None, None)
+    assert [stage.name for stage in without.stages()] == ["recognition"]
+    assert set(made(contrastive=0.0).pretraining_outputs(clips(8))) == {"rebuilt"}
+    assert set(made(reconstruction=0.0).pretraining_outputs(clips(8))) == {"anchor", "positive"}
+    assert made(reconstruction=0.0).decoder is None
+    assert (whole.inputs.macro, whole.stages()[0].on) == (False, "training")
+    more = made(macro=True)
+    assert (more.inputs.macro, more.stages()[0].on, more.stages()[1].on) == (True, "training+macro", "training")
+    for arguments, why in (
+        ({"size": 40}, "cannot be halved"),
+        ({"reconstruction": 0.0, "contrastive": 0.0}, "learns nothing"),
+        ({"pretraining": 0, "macro": True}, "leaves that out"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            made(**arguments)
+
+
+def test_pre_training_too_can_be_stacked_and_keeps_nothing() -> None:
+    def at_pre_training(classes: int) -> Any:
+        method: Any = METHODS["moext"](classes, **SMALL)
+        method.begin(method.stages()[0].filled(Training()))
+        return method
+
+    CHECKS["two_folds_stacked_equal_two_folds_apart"](at_pre_training)
