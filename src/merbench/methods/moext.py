@@ -87,7 +87,7 @@ class MoExt(Method):
         decoder: int = 2,
         residual: bool = True,
         widths: tuple[int, ...] = (32, 64, 128),
-        pretraining: int = 30,
+        pretraining: int = 20,
         macro: bool = False,
         reconstruction: float = 1.0,
         emphasis: float = 1.0,
