@@ -43,6 +43,14 @@ def test_the_board_opens_without_torch(with_flow: Path, cli: Cli) -> None:
         assert imported(*words) == (0, set())
 
 
+def test_what_is_prepared_is_found_again_without_torch(with_flow: Path, cli: Cli) -> None:
+    """A second look at a prepared database takes less than a second; torch alone takes two."""
+    assert cli("prepare", "smic").code == 0
+    code, names = imported("prepare", "smic")
+    assert code == 0
+    assert not {"torch", "sklearn", "matplotlib"} & names
+
+
 @pytest.mark.parametrize(
     "words",
     [

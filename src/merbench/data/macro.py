@@ -6,8 +6,8 @@ Their prepared sets lie in a folder of their own below that of all others: they 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from merbench.batch import Inputs
 from merbench.data import databases, places, sheets, store
 from merbench.data.frames import Footage
 from merbench.data.prepare import Watch, prepare, silent
@@ -16,6 +16,9 @@ from merbench.data.sources import casme3, expressions
 from merbench.data.synthetic import marker
 from merbench.errors import UserError
 from merbench.settings import data_path, variable
+
+if TYPE_CHECKING:
+    from merbench.batch import Inputs  # brings torch, for which a second look at prepared clips does not wait
 
 PART = "macro"
 """What ``merbench prepare`` and the renderer call those of CAS(ME)^3."""
