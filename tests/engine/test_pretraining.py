@@ -200,6 +200,8 @@ def test_on_both_sets_garbage_of_the_held_out_person_moves_no_bit(both: Request,
     by_class, seen = trained(asked("training.order=by-class"), judged, felt, 1)
     assert by_class.curve["macro"] == clean.curve["macro"], "what has no classes is shuffled"
     assert by_class.curve["train"] != clean.curve["train"]
+    balanced, _ = trained(asked("training.balance=true"), judged, felt, 1)
+    assert balanced.curve["macro"] == clean.curve["macro"], "and not balanced"
     assert len(seen.batches["macro"]) == len(set(map(tuple, seen.batches["macro"])))
 
 

@@ -121,6 +121,29 @@ def test_without_motion_and_with_nothing_added_the_onset_stands() -> None:
     assert (whole.rebuilt(batch["onset"], motion, features) == 0.5).all(), "it has the texture alone to make the frame of"
 
 
+def test_the_texture_is_the_onset_s() -> None:
+    """What is rebuilt knows of the apex nothing but the motion."""
+    method, batch = made(), clips(4)
+    _, features = method.motion(batch["onset"], batch["apex"])
+    assert torch.equal(features, method.motion(batch["onset"], batch["onset"].flip(0))[1])
+    assert not torch.equal(features, method.motion(batch["apex"], batch["onset"])[1])
+
+
+def test_the_reconstruction_s_error_is_in_grey_levels_and_counts_more_where_the_frames_differ() -> None:
+    batch: Batch = {"onset": torch.full((2, 3, 32, 32), 0.5), "apex": torch.full((2, 3, 32, 32), 0.5)}
+    batch["apex"][..., :16, :] += 4 / 255
+    losses = []
+    for rows in (slice(0, 16), slice(16, 32)):  # where it moves, and where it does not
+        rebuilt = batch["apex"].clone()
+        rebuilt[..., rows, :] += 2 / 255
+        assert float(made(emphasis=0.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]) == pytest.approx(1, rel=1e-4)
+        losses.append(float(made(emphasis=1.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]))
+    assert losses[0] > 2 * losses[1]
+    assert float(made(reconstruction=3.0, emphasis=0.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]) == pytest.approx(
+        3, rel=1e-4
+    )
+
+
 def test_a_pair_is_changed_in_its_own_way_and_both_its_frames_alike() -> None:
     batch = clips(5)
     draws = torch.rand(12, 6, generator=torch.Generator().manual_seed(0))

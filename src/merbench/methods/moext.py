@@ -1,4 +1,4 @@
-"""MoExt: motion between two shapes, learned by rebuilding the apex frame before anything is recognised (Li et al., arXiv 2407.07345).
+"""MoExt: motion between two shapes, learned by rebuilding the apex before anything is recognised (Li et al., 2024, arXiv 2407.07345).
 
 What the abstract says is the paper's: a separator parts onset and apex into shape and texture, a motion extractor reads the two shapes, the
 apex is rebuilt from the motion and the onset's texture, a contrastive loss stands beside that, both are learnt first and from macro-expressions
@@ -56,7 +56,7 @@ class MoExt(Method):
     """
 
     card = Card(
-        title="From Macro to Micro: MoExt",
+        title="Micro-Expression Recognition by Motion Feature Extraction based on Pre-training (MoExt)",
         year=2024,
         paper="arXiv 2407.07345",
         network="reconstruction",
@@ -87,7 +87,7 @@ class MoExt(Method):
         decoder: int = 2,
         residual: bool = True,
         widths: tuple[int, ...] = (32, 64, 128),
-        pretraining: int = 30,
+        pretraining: int = 20,
         macro: bool = False,
         reconstruction: float = 1.0,
         emphasis: float = 1.0,
