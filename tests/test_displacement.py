@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from merbench import displacement
-from merbench.displacement import agreement, crop, even, least_squares, median, roughness, scaled, ssim, warp
+from merbench.displacement import agreement, crop, dynamic_image, even, least_squares, median, roughness, scaled, ssim, stretched, warp
 from merbench.layers import KeyedUniform
 
 
@@ -149,6 +149,29 @@ def test_agreement_is_pearsons_over_known_places_only() -> None:
     assert all(torch.equal(a, b) for a, b in zip(agreement(changed, hidden), (error, zero, correlation), strict=True))
 
 
+def test_a_dynamic_image_is_approximate_rank_pooling() -> None:
+    """Weights as the sum over later frames that Bilen et al. derive them from, and not in closed form."""
+    frames = torch.rand(2, 6, 3, 5, 5, generator=torch.Generator().manual_seed(0)).double()
+    weights = [sum((2 * i - 6 - 1) / i for i in range(t, 7)) for t in range(1, 7)]
+    assert sum(weights) == pytest.approx(0)  # what stays the same goes out
+    found = dynamic_image(frames)
+    for clip in range(2):
+        image = sum(weight * frame for weight, frame in zip(weights, frames[clip].numpy(), strict=True))
+        expected = (image - image.min()) / (image.max() - image.min()) - 0.5
+        assert np.allclose(found[clip].numpy(), expected)
+
+
+def test_a_stretched_channel_goes_from_end_to_end_whatever_its_unit_was() -> None:
+    image = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = stretched(image)
+    assert torch.equal(found.amin((2, 3)), torch.zeros(3, 2))
+    assert torch.equal(found.amax((2, 3)), torch.ones(3, 2))
+    assert torch.equal(found.flatten(2).argsort(), image.flatten(2).argsort())
+    units = torch.tensor([3.0, 0.1]).view(1, 2, 1, 1)
+    assert torch.allclose(stretched(image * units - units), found, atol=1e-5)
+    assert torch.equal(stretched(torch.ones(1, 2, 8, 8)), torch.zeros(1, 2, 8, 8))
+
+
 def test_scaled_flow_has_unit_size_whatever_its_unit_was() -> None:
     generator = torch.Generator().manual_seed(0)
     field = torch.randn(3, 2, 28, 28, generator=generator)
@@ -182,4 +205,16 @@ def test_nothing_here_is_left_untested() -> None:
     public = {
         name for name, each in vars(displacement).items() if callable(each) and getattr(each, "__module__", "") == displacement.__name__
     }
-    assert public == {"agreement", "crop", "even", "least_squares", "median", "roughness", "scaled", "ssim", "warp"}
+    assert public == {
+        "agreement",
+        "crop",
+        "dynamic_image",
+        "even",
+        "least_squares",
+        "median",
+        "roughness",
+        "scaled",
+        "ssim",
+        "stretched",
+        "warp",
+    }

@@ -157,7 +157,6 @@ def test_the_unit_of_flow_does_not_matter_where_it_is_normalised() -> None:
 
 
 def test_a_backbone_of_timm_is_joined_at_its_last_four_stages() -> None:
-    pytest.importorskip("timm")
     net = MSJFN(3, size=64, backbone="resnet18", joint=4)
     joints: Any = net.joints
     channels = [(joint.fine[0].in_channels, joint.coarse[0].in_channels) for joint in joints]
