@@ -74,7 +74,7 @@ def test_every_leak_has_its_test() -> None:
     assert {path.stem for path in LEAKS.glob("*.py")} == {*BROKEN, "spots_apex_by_all", "__init__"}
 
 
-READ_FRAMES = {"frl_dgt", "micro_attention"}
+READ_FRAMES = {"frl_dgt", "micro_attention", "moext"}
 
 
 def test_who_reads_frames_is_known() -> None:
