@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from merbench.batch import Batch
 from merbench.data.augment import mirror
+from merbench.errors import UserError
 from merbench.methods.msjfn import MSJFN, Trunk
 
 SMALL: dict[str, Any] = {"widths": (4, 6, 8, 10), "joint": 4}
@@ -162,5 +163,17 @@ def test_a_backbone_of_timm_is_joined_at_its_last_four_stages() -> None:
     channels = [(joint.fine[0].in_channels, joint.coarse[0].in_channels) for joint in joints]
     assert channels == [(64, 128), (128, 256), (256, 512)]
     assert net.outputs({"flow": torch.randn(2, 2, 64, 64)})["heads"].shape == (2, 4, 3)
-    with pytest.raises(ValueError, match="takes 4 stages and images of 64 pixels"):
-        MSJFN(3, size=28, backbone="resnet18")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "reason"),
+    [
+        ("resnet18", 28, "gives stages of .*none coarser than 2 x 2"),
+        ("resnet81", 64, "has no model 'resnet81'"),
+        ("vgg11", 16, "gives stages of|cannot read images"),
+    ],
+)
+def test_a_backbone_that_does_not_suit_is_one_message(name: str, size: int, reason: str) -> None:
+    with pytest.raises(UserError, match=reason) as error:
+        MSJFN(3, size=size, backbone=name)
+    assert "method.backbone" in error.value.where

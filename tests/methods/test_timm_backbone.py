@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from merbench import backbones
 from merbench.errors import UserError
 from merbench.layers import KeyedDropout
-from merbench.methods.timm_backbone import TimmBackbone, backbone
+from merbench.methods.timm_backbone import TimmBackbone
 
 timm: Any = importlib.import_module("timm")
 Reads = Literal["apex", "onset+apex", "flow"]
@@ -86,7 +87,7 @@ def test_randomness_within_the_network_is_off(monkeypatch: pytest.MonkeyPatch) -
 def test_looking_whether_it_works_leaves_no_trace() -> None:
     """Neither on the weights that follow nor on the statistics of batches."""
     torch.manual_seed(0)
-    alone = backbone("test_resnet", 3, 40).state_dict()
+    alone = backbones.build("test_resnet", 3, 40).state_dict()
     torch.manual_seed(0)
     method: Any = TimmBackbone(3, model="test_resnet", size=40)
     assert all(torch.equal(value, alone[name]) for name, value in method.backbone.state_dict().items())

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from merbench import backbones
 from merbench.batch import Batch, Flow, Inputs
 from merbench.data.augment import mirror
 from merbench.displacement import scaled
+from merbench.errors import UserError
 from merbench.layers import KeyedDropout
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
@@ -50,7 +52,8 @@ class MSJFN(Method):
         mirrored: a clip is judged by itself and its mirror image.
 
     Raises:
-        ValueError: a module is none of 1 to 3, or the image is too small for the backbone.
+        ValueError: a module is none of 1 to 3.
+        UserError: timm has no such backbone, or it does not suit the image.
     """
 
     card = Card(
@@ -209,13 +212,20 @@ def _convolved(ins: int, outs: int, kernel: int, stride: int = 1) -> nn.Sequenti
 
 
 def _timm(name: str, size: int) -> tuple[nn.Module, tuple[int, ...]]:
-    """Return a backbone of timm from random weights, which gives the maps of all its stages, and the last stages' channels."""
-    import timm  # here: with torchvision it takes seconds to import
+    """Return a backbone of timm from random weights, which gives the maps of all its stages, and the last stages' channels.
 
-    net: Any = timm.create_model(name, pretrained=False, features_only=True, in_chans=3)
-    coarsest, count = net.feature_info.reduction()[-1], len(net.feature_info)
-    if count < STAGES or size < 2 * coarsest:
-        raise ValueError(
-            f"{name} has {count} stages and reduces by {coarsest}: it takes {STAGES} stages and images of {2 * coarsest} pixels"
+    Raises:
+        UserError: timm has none of that name, or its stages are too few, too coarse for the image, or not maps.
+    """
+    net = backbones.build(name, 3, size, stages=True, argument="backbone")
+    found = backbones.tried(net, name, 3, size, argument="backbone")
+    last = found[-STAGES:]
+    if len(last) < STAGES or any(maps.dim() != 4 or maps.shape[2] != maps.shape[3] for maps in last) or last[-1].shape[-1] < 2:
+        shapes = ", ".join(str(tuple(maps.shape[1:])) for maps in found)
+        raise UserError(
+            f"timm's {name} gives stages of {shapes} for images of {size} pixels; the modules join the last {STAGES}, channels first, none "
+            "coarser than 2 x 2",
+            where=f"method.backbone={name}, method.size={size}",
+            remedy="a larger size, or a convolutional network such as resnet18",
         )
-    return net, tuple(net.feature_info.channels()[-STAGES:])
+    return net, tuple(maps.shape[1] for maps in last)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import difflib
-import importlib
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
+from merbench import backbones
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.errors import UserError
 from merbench.layers import KeyedDropout
@@ -18,9 +15,6 @@ from merbench.method import METHODS, Card, Method
 
 CHANNELS = {"apex": 3, "onset+apex": 6, "flow": 3}
 """Of the image that the network is given."""
-
-FAULTS = (AssertionError, AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError, ZeroDivisionError)
-"""What networks of timm raise where an image does not suit them."""
 
 
 @METHODS.add("timm_backbone")
@@ -65,8 +59,8 @@ class TimmBackbone(Method):
         self.reads = reads
         read_flow = Flow(size, strain=True, stabilisation="median")
         self.inputs = Inputs(flow=read_flow) if reads == "flow" else Inputs(frame=Frame(size, colour=True))
-        self.backbone = backbone(model, CHANNELS[reads], size)
-        width = _features(self.backbone, model, CHANNELS[reads], size)
+        self.backbone = backbones.build(model, CHANNELS[reads], size)
+        width = self._width(model, size)
         self.head = nn.Sequential(KeyedDropout(dropout), nn.Linear(width, classes))
 
     def logits(self, batch: Batch) -> Tensor:
@@ -80,79 +74,13 @@ class TimmBackbone(Method):
         frames = [batch["apex"]] if self.reads == "apex" else [batch["onset"], batch["apex"]]
         return torch.cat(frames, dim=1) * 2 - 1
 
+    def _width(self, model: str, size: int) -> int:
+        """Return how many features the network gives.
 
-def backbone(model: str, channels: int, size: int) -> nn.Module:
-    """Return a network of timm with new weights, whose output is a vector of features.
-
-    Raises:
-        UserError: timm has no model of that name, or it cannot be built for images of this size.
-    """
-    timm = importlib.import_module("timm")  # here: it takes seconds to import
-    names = timm.list_models()
-    if model not in names:  # also what would be looked for in the network, such as hf-hub:somebody/something
-        close = ", ".join(difflib.get_close_matches(model.split(".")[0], names, n=3, cutoff=0.4))
-        raise UserError(
-            f"timm {timm.__version__} has no model '{model[:60]}'",
-            where="method.model",
-            remedy=f"{f'did you mean one of {close}? ' if close else ''}all of its {len(names):,} are in timm.list_models()",
-        )
-    config = timm.get_pretrained_cfg(model)
-    fixed = (
-        config is not None and config.fixed_input_size
-    )  # it has weights for each place of an image, so it must be told how many there are
-    try:
-        built = timm.create_model(model, pretrained=False, num_classes=0, in_chans=channels, **({"img_size": size} if fixed else {}))
-    except FAULTS as error:
-        raise _unsuited(model, channels, size, error) from error
-    return _without_randomness(built)
-
-
-def _without_randomness(network: nn.Module) -> nn.Module:
-    """Return the network with its dropout and dropped paths off."""
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, _DropoutNd):
-                setattr(module, name, KeyedDropout(0.0))  # not nothing: attention asks it for its probability
-        for rate in (
-            "drop_rate",
-            "drop_prob",
-            "drop_path_rate",
-            "dropout",
-        ):  # read by timm's functional dropout, DropPath, torch's attention
-            if isinstance(vars(module).get(rate), float):
-                setattr(module, rate, 0.0)
-    return network
-
-
-def _features(network: nn.Module, model: str, channels: int, size: int) -> int:
-    """Return how many features the network gives, found by two blank images sent through a copy of it.
-
-    Raises:
-        UserError: it cannot read them, gives no vector for each, or draws random numbers of its own.
-    """
-    trial = copy.deepcopy(network).train()  # a copy: batch statistics move
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        before = torch.get_rng_state()
-        try:
-            found = trial(torch.zeros(2, channels, size, size))
-        except FAULTS as error:
-            raise _unsuited(model, channels, size, error) from error
-        drew = not torch.equal(before, torch.get_rng_state())
-    if drew:
-        raise UserError(
-            f"timm's {model} draws random numbers of its own while it is trained: other folds beside it would change its weights",
-            where="method.model",
-            remedy="another model",
-        )
-    if not isinstance(found, Tensor) or found.dim() != 2:
-        raise UserError(f"timm's {model} gives no vector of features for an image", where="method.model", remedy="another model")
-    return found.shape[1]
-
-
-def _unsuited(model: str, channels: int, size: int, error: Exception) -> UserError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return UserError(
-        f"timm's {model} cannot read images of {size} x {size} pixels in {channels} channels: {lines[-1][:200]}",
-        where=f"method.model={model}, method.size={size}",
-        remedy="another size (method.size=224 suits most), or another model",
-    )
+        Raises:
+            UserError: it gives no vector of them.
+        """
+        found = backbones.tried(self.backbone, model, CHANNELS[self.reads], size)
+        if not isinstance(found, Tensor) or found.dim() != 2:
+            raise UserError(f"timm's {model} gives no vector of features for an image", where="method.model", remedy="another model")
+        return found.shape[1]
