@@ -275,6 +275,24 @@ class MacroForNothing(SoundPretrained):
         return (Stage("train"),)
 
 
+class MapsBeyondOne(Sound):
+    def maps(self, batch: Batch) -> Outputs:
+        return {"flow": 1 + batch["flow"][:, 0].sigmoid()}
+
+
+class MapsOfTheBatch(Sound):
+    """Stretched over all clips: a clip's map depends on its neighbours."""
+
+    def maps(self, batch: Batch) -> Outputs:
+        u = batch["flow"][:, 0]
+        return {"flow": (u - u.min()) / (u.max() - u.min())}
+
+
+class MapsWithChannels(Sound):
+    def maps(self, batch: Batch) -> Outputs:
+        return {"flow": batch["flow"].sigmoid()}
+
+
 FAULTS: list[tuple[str, type[Method]]] = [
     ("logits_have_the_right_shape", OneLogitTooMany),
     ("logits_have_the_right_shape", NotFinite),
@@ -309,6 +327,9 @@ FAULTS: list[tuple[str, type[Method]]] = [
     ("the_loss_has_a_total", NoTotal),
     ("the_loss_has_a_total", PartIsNoScalar),
     ("random_layers_are_keyed", StockDropout),
+    ("maps_lie_over_the_apex", MapsBeyondOne),
+    ("maps_lie_over_the_apex", MapsOfTheBatch),
+    ("maps_lie_over_the_apex", MapsWithChannels),
 ]
 
 
