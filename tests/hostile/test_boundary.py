@@ -44,7 +44,7 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "methods": (("methods",), "merbench.methods.load"),
     "datasets": (("datasets",), "merbench.settings.data_path"),
     "data list": (("data", "list"), "merbench.settings.data_path"),
-    "data set": (("data", "set", "casme2", "."), "merbench.data.load.survey"),
+    "data set": (("data", "set", "casme2", "."), "merbench.data.places.survey"),
     "prepare": (("prepare", "smic", "--source", "published-flow"), "merbench.data.load.ready"),
     "synth": (("synth", "x", "--size", "mini"), "merbench.data.synthetic.write.write"),
     "leaderboard": (("leaderboard",), "merbench.results.runs_in"),
