@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,15 @@ def test_who_reads_frames_is_known() -> None:
             assert isinstance(method(3), ClosedForm) == (not shorter(name)), name
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in READ_FRAMES])
+SLOW = ("dual_inception", "lbp_top", "off_apexnet", "rcn_a", "sssnet", "timm_backbone")
+"""Baselines, which make torture audits: they have nothing that the others have not."""
+
+
+def proofs(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.torture] if name in SLOW else []) for name in names]
+
+
+@pytest.mark.parametrize("name", proofs(name for name in NAMES if name not in READ_FRAMES))
 def test_methods_on_flow_hold_every_promise(with_flow: Path, cli: Cli, name: str) -> None:
     code, findings, said = audited(cli, name, *shorter(name), "--folds", "1")
     assert code == 0, said
@@ -127,7 +136,7 @@ PROMISES_OF_A_RUN = (
 )
 
 
-@pytest.mark.parametrize("name", READ_FRAMES)
+@pytest.mark.parametrize("name", proofs(READ_FRAMES))
 def test_methods_on_frames_hold_every_promise(rendered: Rendered, here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     from merbench.data import schemes
 

@@ -58,7 +58,10 @@ def test_training_is_interrupted_again_and_again(with_flow: Path) -> None:
     assert files(Path("undisturbed")) == disturbed
 
 
-@pytest.mark.parametrize("number", ENDINGS)
+SLOW = pytest.mark.torture  # the others differ by the signal alone, which training is interrupted by too
+
+
+@pytest.mark.parametrize("number", [pytest.param(each, marks=[SLOW] if each != signal.SIGTERM else []) for each in ENDINGS])
 def test_planning_is_interrupted(with_flow: Path, number: signal.Signals) -> None:
     """While torch is imported there is nothing to lose, and nothing to complain of either."""
     command = Command("bench", "prior", "--on", "smic")
@@ -88,6 +91,7 @@ def test_preparation_is_interrupted(rendered: Rendered, here: Path) -> None:
     assert f"faces and flow: {len(after)} of 4 clips" in third.said()
 
 
+@pytest.mark.torture
 def test_rendering_is_interrupted(here: Path) -> None:
     synth = ("synth", "synthetic", "--size", "mini", "--on", "smic", "--workers", "2")
     command = Command(*synth, merbench=FEW)
