@@ -17,6 +17,7 @@ from merbench.processes import ENDINGS
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
     from merbench.data.prepare import Watch
 
@@ -120,9 +121,31 @@ def watching(units: Mapping[str, str] = MappingProxyType({})) -> Iterator[Watch]
     Args:
         units: what the pieces of a work are called, by its name, where they are not clips.
     """
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    progress: Progress | None = None
+    bars: dict[str, TaskID] = {}
+    kept = "nothing was begun; run the same command again"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(interruptible(lambda: kept))
 
-    screen = console()
+        def watch(what: str, done: int, total: int) -> None:
+            nonlocal kept, progress
+            unit = units.get(what, "clips")
+            kept = f"{done} of {total} {unit} are kept; the same command goes on from there"
+            heed()
+            if progress is None:  # where everything is there already, nothing is drawn, nor imported for it
+                progress = stack.enter_context(_bars(console()))
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total, unit=unit)
+            progress.update(bars[what], completed=done)
+            if not progress.console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
+                progress.console.print(f"{what}: {done} of {total} {unit}", markup=False)
+
+        yield watch
+
+
+def _bars(screen: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -131,19 +154,4 @@ def watching(units: Mapping[str, str] = MappingProxyType({})) -> Iterator[Watch]
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    bars: dict[str, TaskID] = {}
-    kept = "nothing was begun; run the same command again"
-    with interruptible(lambda: kept), Progress(*columns, console=screen) as progress:
-
-        def watch(what: str, done: int, total: int) -> None:
-            nonlocal kept
-            unit = units.get(what, "clips")
-            kept = f"{done} of {total} {unit} are kept; the same command goes on from there"
-            heed()
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total, unit=unit)
-            progress.update(bars[what], completed=done)
-            if not screen.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
-                screen.print(f"{what}: {done} of {total} {unit}", markup=False)
-
-        yield watch
+    return Progress(*columns, console=screen)
