@@ -50,16 +50,20 @@ def inside(root: Path, *names: str) -> Path:
     return within(root, root.joinpath(*(plain(name) for name in names)))
 
 
-def within(root: Path, path: Path) -> Path:
+def within(root: Path, path: Path, resolved: Path | None = None) -> Path:
     """Return a path that lies below a root when all links are followed.
 
     A link in a circle leads nowhere; that is told where it is opened.
+
+    Args:
+        root, path: as they are written.
+        resolved: the root with its links followed, where a thousand paths are asked about.
 
     Raises:
         ValueError: a link leads out of the root.
     """
     with contextlib.suppress(OSError, RuntimeError):  # of a circle: one or the other, by version of Python
-        if not path.resolve().is_relative_to(root.resolve()):
+        if not path.resolve().is_relative_to(resolved or root.resolve()):
             raise ValueError(f"{path.name} is a link that leads out of {root}")
     return path
 

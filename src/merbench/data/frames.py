@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -158,15 +159,16 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
     """
     found: list[Footage] = []
     wrong: list[UserError] = []
+    resolved = where.resolve()
     for clip in clips:
         try:
             one = find(clip)
             for path in (
                 one.onset.parent,
-                *(each for each in one.files if each.is_symlink()),
+                *(each for each in one.files if os.path.islink(each)),  # noqa: PTH114  # a third of the time of is_symlink, ten thousand times
             ):  # thousands of files: each followed takes seconds
                 try:
-                    guard.within(where, path)
+                    guard.within(where, path, resolved)
                 except ValueError as error:
                     raise UserError(
                         f"a frame of {clip.key} is not in the database's folder: {error}",
