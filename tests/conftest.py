@@ -23,6 +23,7 @@ from merbench.data.prepared import Prepared
 from merbench.data.synthetic.script import scenes
 from merbench.data.synthetic.write import write_scenes
 from merbench.sample import Clip
+from merbench.settings import PLACES, variable
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & leave them ignored, and children inherit that
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -139,6 +140,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MERBENCH_PUBLISHED_FLOW", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and a machine on which nothing is set up."""
+    for name in PLACES:
+        monkeypatch.delenv(variable(name), raising=False)
+    return here
 
 
 @pytest.fixture

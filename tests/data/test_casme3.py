@@ -227,14 +227,6 @@ def test_a_sheet_without_macro_rows(copied: Path) -> None:
 # made ready
 
 
-@pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a machine on which nothing is set up."""
-    for name in places.PLACES:
-        monkeypatch.delenv(variable(name), raising=False)
-    return here
-
-
 def test_they_are_prepared_apart_from_what_is_judged(rendered_macro: Path, bare: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the command line, then from the store alone; a set to pre-train on is nobody's first choice to be judged on."""
     assert cli("data", "set", "synthetic", str(rendered_macro)).code == 2, "it holds nothing to be judged on"

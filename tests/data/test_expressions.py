@@ -37,14 +37,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a machine on which nothing is set up."""
-    for name in places.PLACES:
-        monkeypatch.delenv(variable(name), raising=False)
-    return here
-
-
-@pytest.fixture
 def own(bare: Path, pictures: Path) -> Path:
     """The same pictures as somebody's own."""
     root = Path(shutil.copytree(pictures / "expressions", bare / "own"))

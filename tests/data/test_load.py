@@ -22,14 +22,6 @@ FOUND = Path("found")
 
 
 @pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a machine on which nothing is set up."""
-    for name in places.PLACES:
-        monkeypatch.delenv(variable(name), raising=False)
-    return here
-
-
-@pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """What would be prepared."""
     calls: list[dict[str, object]] = []

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from openpyxl import Workbook
 
 from merbench.config import shipped
-from merbench.data import classes, copies, manifest, places, schemes
+from merbench.data import classes, copies, manifest, schemes
 from merbench.data.schemes import Scheme
 from merbench.results import Run
 from merbench.settings import variable
@@ -78,14 +78,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = tuple(clip for clip in whole.clips if clip.key in CLIPS)
     small = Scheme("megc3", whole.classes, clips, {clip.key: whole.labels[clip.key] for clip in clips}, "these tests")
     monkeypatch.setattr(schemes, "scheme", lambda name: small)
-
-
-@pytest.fixture
-def bare(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a machine on which nothing is set up."""
-    for name in places.PLACES:
-        monkeypatch.delenv(variable(name), raising=False)
-    return here
 
 
 @pytest.fixture
