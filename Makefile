@@ -13,7 +13,8 @@ bench: .venv/.ready  ## train and score METHOD by leave-one-subject-out: make be
 	@test -n "$(METHOD)" || { echo "which method? make bench METHOD=svm_flow; all of them: $(BIN)/merbench methods" >&2; exit 2; }
 	@$(BIN)/merbench bench $(METHOD) $(if $(ON),--on $(ON)) $(if $(PRESET),--preset $(PRESET)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
-test: .venv/.ready  ## run the tests
+test: .venv/.ready  ## run the tests; on Linux also in Chromium
+	@sh .ci/chromium
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.ready  ## check format, style, types and the floors of the house

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from merbench.cli import pages
 from merbench.errors import UserError
 
 WIDE = 125
@@ -15,12 +15,13 @@ Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
 def leaderboard(
-    format: Annotated[Literal["md", "csv", "json"] | None, typer.Option(help="Text for a file; left out: a table to read.")] = None,
+    format: Annotated[
+        Literal["md", "csv", "json", "html"] | None, typer.Option(help="Text for a file, or a page; left out: a table to read.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
     runs: Runs = Path("runs"),
 ) -> None:
     """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
-    from merbench.board import render
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
@@ -41,18 +42,21 @@ def leaderboard(
     if format is None and out is None:
         _show(rows)
         return
-    text = render.FORMATS[format or "md"](rows)
+    text = _text(format or "md", rows)
     if out is None:
         typer.echo(text, nl=False)
         return
-    try:
-        if out.is_fifo():
-            raise OSError(errno.EINVAL, "it is a pipe, and nobody may be reading; leave --out away")
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"the board cannot be written: {error.strerror}", where=out.absolute(), remedy="name another file: --out"
-        ) from error
+    pages.keep(out, text)
+
+
+def _text(format: str, rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
+    from merbench.board import render
+
+    if format != "html":
+        return render.FORMATS[format](rows)
+    from merbench.board.pages import html
+
+    return html.page(rows)
 
 
 def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here

@@ -1,0 +1,101 @@
+"""merbench report: one run as a page. And how pages and other texts are written to files."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from merbench.errors import UserError
+
+if TYPE_CHECKING:
+    from merbench.board.pages.report import Images, Report
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    images: Annotated[
+        bool, typer.Option("--images", help="Show the hardest clips, and where the method looks: the page then shows faces.")
+    ] = False,
+) -> None:
+    """Write one run as a page: scores, subjects, epochs, calibration, hardest clips, losses, cost, provenance."""
+    check(out)
+    from merbench.board.compare import find
+    from merbench.board.pages import report as pages
+
+    found = pages.read(find(runs, run))
+    keep(out, pages.page(found, _images(found) if images else None))
+    typer.echo(f"{found.row.method} ({found.row.key[:8]}) is written to {out}{': it shows faces' if images else ''}")
+
+
+def _images(found: Report) -> Images:
+    """Return pictures of the hardest clips, and of where the method looks if it kept its weights.
+
+    Raises:
+        UserError: the clips are not prepared here.
+    """
+    from merbench.board.pages.pictures import picture, pictures
+    from merbench.board.pages.report import Images
+
+    clips = pictures(found.run, [hard.clip for hard in found.hardest])
+    if not (found.run.path / "weights").is_dir():
+        return Images(clips, lacking="the run kept no weights (merbench bench --save-weights)")
+    from merbench.data.overlays import over
+    from merbench.engine import maps
+
+    try:
+        rows = maps.overlays(found.run, MAPS)
+    except UserError as error:  # most methods have none: that spoils no report
+        return Images(clips, lacking=error.what)
+    drawn = [
+        (
+            row.caption[0],
+            [picture("apex", row.apex.transpose(1, 2, 0)), *(picture(name, over(row.apex, each)) for name, each in row.maps.items())],
+        )
+        for row in rows
+    ]
+    return Images(clips, drawn)
+
+
+MAPS = 12
+"""Clips over which maps are drawn."""
+
+
+def check(out: Path) -> None:
+    """Refuse what cannot be written, before work is done for it.
+
+    Raises:
+        UserError: it is a folder or a pipe, or in a folder that is not there.
+    """
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError("a file cannot be written there", where=out.absolute(), remedy="name a file in a folder that is there: --out")
+    if out.is_fifo():
+        raise UserError(
+            "a file cannot be written there: it is a pipe, and nobody may be reading", where=out.absolute(), remedy="name a file: --out"
+        )
+
+
+def keep(out: Path, text: str) -> None:
+    """Write a text whole: what was there stays until all of it is written.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    from merbench.foldfile import write
+
+    check(out)
+    try:
+        if out.exists() and not out.is_file():  # /dev/stdout is written to, not replaced
+            out.write_text(text, encoding="utf-8")
+        else:
+            write(out.resolve(), text.encode())
+    except OSError as error:
+        raise UserError(
+            f"the page cannot be written: {error.strerror or errno.errorcode.get(error.errno or 0, error)}",
+            where=out.absolute(),
+            remedy="name another file: --out",
+        ) from error
