@@ -132,8 +132,9 @@ class Browser:
         return wrong
 
     def fetched(self) -> list[str]:
-        """Return the addresses that were asked for since the page was opened."""
-        return [told["params"]["request"]["url"] for told in self.events if told.get("method") == "Network.requestWillBeSent"]
+        """Return the addresses that were asked for since the page was opened; what lies in the page itself is not."""
+        asked = (told["params"]["request"]["url"] for told in self.events if told.get("method") == "Network.requestWillBeSent")
+        return [address for address in asked if not address.startswith("data:")]
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def _of_clip(part: Prepared, index: int) -> list[Picture]:
         flow = np.array(part.arrays["flow"][index]).astype(np.float32)
         flow -= np.nanmedian(flow, axis=(1, 2), keepdims=True)  # mostly the head's motion
         scale = max(float(np.nanpercentile(np.hypot(*flow), 99)), 0.1)
-        return [picture("onset", onset), picture("apex", apex), picture("flow", contact.coloured(flow, scale))]
+        return [picture("onset", onset), picture("apex", apex), picture(f"flow, up to {scale:.1f} px", contact.coloured(flow, scale))]
     return [picture("flow: u, v, strain", np.array(part.arrays["flow"][index]).transpose(1, 2, 0))]
 
 

@@ -1,19 +1,20 @@
 (() => {
 "use strict";
-const told = cell => { const v = cell.dataset.v ?? cell.textContent.trim(); return v === "" || isNaN(v) ? v : +v; };
-const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", {numeric: true});
+const told = (cell, words) => {
+  const value = cell.dataset.v ?? cell.textContent.trim();
+  return words ? value : value === "" || isNaN(value) ? "" : +value;
+};
 
 function sort(table, head, column) {
-  const words = head.classList.contains("words") || column === 0;
-  const down = head.hasAttribute("aria-sort") ? head.getAttribute("aria-sort") === "ascending" : !words;
+  const words = head.classList.contains("words"), first = column && !words ? "descending" : "ascending";
+  const way = head.ariaSort ? (head.ariaSort === "ascending" ? "descending" : "ascending") : first;
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  head.setAttribute("aria-sort", way);
+  const compare = (a, b) => (words ? a.localeCompare(b, "en") : a - b) * (way === "descending" ? -1 : 1);
   for (const body of table.tBodies) {
-    const fixed = row => row.matches(".reading, .chance");
-    const lines = [...body.rows].filter(row => !fixed(row)).map(row => [told(row.cells[column]), row]);
-    const last = [...body.rows].filter(row => row.matches(".chance"));
-    lines.sort(([a], [b]) => a === "" ? (b === "" ? 0 : 1) : b === "" ? -1 : down ? compare(b, a) : compare(a, b));
-    body.append(...lines.map(([, row]) => row), ...last);
+    const lines = [...body.rows].filter(row => !row.matches(".reading, .chance")).map(row => [told(row.cells[column], words), row]);
+    lines.sort(([a], [b]) => a === "" || b === "" ? (a === "") - (b === "") : compare(a, b));
+    body.append(...lines.map(([, row]) => row), ...body.querySelectorAll(".chance"));
   }
 }
 for (const table of document.querySelectorAll("table.sortable"))

@@ -1,0 +1,123 @@
+"""Charts: numbers stand where they should, and what they are called is text."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merbench.board.pages import charts
+from merbench.board.pages.charts import Dot, Line, Plot, Rule
+
+ATTACK = "</text><script>alert(1)</script>\"'&\u202e"
+
+
+def parsed(drawing: str) -> ET.Element:
+    """Return a drawing as what it is made of: a browser is more forgiving than this."""
+    return ET.fromstring(drawing)
+
+
+@given(low=st.floats(-1e6, 1e6), span=st.floats(1e-6, 1e6), most=st.integers(2, 8))
+def test_ticks_are_few_round_and_within(low: float, span: float, most: int) -> None:
+    high = low + span
+    if high == low or span < abs(low) * 1e-9:
+        return
+    found = charts.ticks(low, high, most)
+    assert 1 <= len(found) <= most + 1
+    slack = span * 1e-6
+    assert all(low - slack <= tick <= high + slack for tick in found)
+    if len(found) > 1:
+        step = found[1] - found[0]
+        assert np.allclose(np.diff(found), step, rtol=1e-3)
+        digit = step / 10.0 ** math.floor(math.log10(step * 1.0001))
+        assert min(abs(digit - good) for good in (1, 2, 5, 10)) < 0.01
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (1.0, 0.0), (0.0, math.inf), (math.nan, 1.0)])
+def test_no_ticks_where_there_is_no_axis(low: float, high: float) -> None:
+    assert charts.ticks(low, high) == []
+
+
+def test_a_bar_shows_score_interval_and_chance_on_one_scale() -> None:
+    root = parsed(charts.bar(0.75, (0.5, 1.0), 0.25, ATTACK))
+    dot = next(each for each in root.iter("circle"))
+    lines = {each.get("class"): each for each in root.iter("line")}
+    marks = sorted(
+        float(each.get("x1", "")) for each in root.iter("line") if each.get("class") is None and each.get("x1") == each.get("x2")
+    )
+    assert marks[3] == float(dot.get("cx", ""))
+    assert (float(lines["interval"].get("x1", "")), float(lines["interval"].get("x2", ""))) == (marks[2], marks[4])
+    assert float(lines["chance"].get("x1", "")) == marks[1]
+    assert root.get("aria-label") == ATTACK.replace("\u202e", "\\u202e")
+    assert charts.bar(math.nan, (math.nan, math.nan), 0.3, "") == ""
+    assert "interval" not in charts.bar(0.5, (math.nan, math.nan), math.nan, "")
+    assert 'cx="nan"' not in charts.bar(0.5, (math.nan, math.nan), math.nan, "")
+
+
+def test_clips_right_and_wrong_fill_their_share() -> None:
+    right, wrong = list(parsed(charts.split(3, 1, 8, "")))
+    assert float(right.get("width", "")) == pytest.approx(3 * float(wrong.get("width", "")))
+    assert float(wrong.get("x", "")) == float(right.get("width", "")) == pytest.approx(charts.WIDE * 3 / 8)
+    assert parsed(charts.split(0, 0, 0, "")) is not None
+
+
+def test_a_histogram_counts_what_is_there() -> None:
+    values = np.array([0.0, 0.0, 0.0, 1.0, math.nan, math.inf])
+    bars = list(parsed(charts.histogram(values, "")).iter("rect"))
+    assert len(bars) == 2
+    assert float(bars[0].get("height", "")) == pytest.approx(3 * float(bars[1].get("height", "")), abs=0.02)
+    assert charts.histogram([math.nan], "") == ""
+    assert "nan" not in charts.histogram([2.0, 2.0], "")
+
+
+def plot(**changes: object) -> Plot:
+    told = {
+        "label": ATTACK,
+        "x_name": ATTACK,
+        "y_name": "y",
+        "lines": [Line([(1, 0.25), (2, math.nan), (3, 0.75)], band=[(1, 0.2, 0.3), (3, 0.7, 0.8)])],
+        "rules": [Rule(0.5, ATTACK), Rule(0.5, "the same")],
+        "dots": [Dot(3, 0.75, ATTACK)],
+        "x": (1, 3),
+        "y": (0, 1),
+    }
+    return Plot(**{**told, **changes})  # type: ignore[arg-type]
+
+
+def test_a_plot_puts_values_where_its_axes_say() -> None:
+    root = parsed(plot().drawn())
+    level = {
+        float(each.text or ""): float(each.get("y", "")) - 3.5
+        for each in root.iter("text")
+        if each.get("text-anchor") == "end" and re.fullmatch(r"[\d.]+", each.text or "")
+    }
+    across = {float(each.text or ""): float(each.get("x", "")) for each in root.iter("text") if each.get("text-anchor") == "middle"}
+    assert set(level) == {0, 0.2, 0.4, 0.6, 0.8, 1}
+    pieces = [each.get("points", "") for each in root.iter("polyline")]
+    assert len(pieces) == 2, "a gap where there is no number"
+    x, y = map(float, pieces[0].split(","))
+    assert (x, y) == (pytest.approx(across[1], abs=0.1), pytest.approx(level[0] + 0.25 * (level[1] - level[0]), abs=0.1))
+    dot = next(root.iter("circle"))
+    assert float(dot.get("cx", "")) == pytest.approx(across[3], abs=0.1)
+    names = [
+        float(each.get("y", ""))
+        for each in root.iter("text")
+        if each.text in (ATTACK.replace("\u202e", "\\u202e"), "the same") and each.get("text-anchor") is None
+    ]
+    assert abs(names[-1] - names[-2]) >= 12, "names of one level do not lie on one another"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lines": [], "rules": [], "dots": []}, {"x": None, "y": None}, {"lines": [Line([(1, 2.0)])], "x": None, "y": None}]
+)
+def test_a_plot_of_little_is_whole(changes: dict[str, object]) -> None:
+    drawn = plot(**changes).drawn()
+    assert parsed(drawn).tag == "svg"
+    assert "nan" not in drawn
+    assert "inf" not in drawn
+    assert "<script" not in drawn

@@ -1,0 +1,127 @@
+"""The board as a page, read without a browser: what stands in it, and what may not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import time
+
+import pytest
+from markupsafe import escape
+
+from merbench.board import render
+from merbench.board.pages import html
+from merbench.board.rows import Row
+from tests.board.pages.conftest import ATTACK, Made
+
+
+def lines(page: str, reading: str) -> list[str]:
+    """Return the rows of a reading, as markup."""
+    bodies = re.findall(rf'<tbody data-reading="{reading}">(.*?)</tbody>', page, re.DOTALL)
+    return [line for body in bodies for line in re.findall(r"<tr data-run.*?</tr>", body, re.DOTALL)]
+
+
+def ranks(page: str, reading: str) -> list[str]:
+    """Return the first cell of each row of a reading."""
+    return [plain(line.partition("</td>")[0]).strip() for line in lines(page, reading)]
+
+
+def plain(markup: str) -> str:
+    return re.sub(r"<[^>]*>", " ", markup)
+
+
+def test_what_a_row_tells(made: Made) -> None:
+    page = html.page(made.rows)
+    for row in (row for row in made.rows if row.readings):
+        for reading, score in row.readings.items():
+            line = plain(next(line for line in lines(page, reading) if row.key in line))
+            for told in (score.uf1, score.uar, score.accuracy, *(number for part in score.parts.values() for number in part[:2])):
+                assert render.number(told) in line
+            assert render.interval(score.uf1_interval) in line
+            assert row.key[:8] in line
+            assert row.data[:6] in line
+            assert row.annotations[:6] in line
+            assert render.duration(row.seconds) in line
+    assert escape(render.FOOT) in page
+    assert "begun on smic+casme2: 1 fold missing" in page
+    assert all(f">{mark}</span>" in page for row in made.rows if row.readings for mark in row.marks)
+
+
+def test_optimism_is_the_oracle_less_the_last(made: Made) -> None:
+    page = html.page(made.rows)
+    row = next(row for row in made.rows if row.method == ATTACK)
+    last = row.readings["last"].uf1
+    for reading, oracle in (("last", "oracle-subject"), ("oracle-subject", "oracle-subject"), ("oracle-epoch", "oracle-epoch")):
+        line = plain(next(line for line in lines(page, reading) if row.key in line))
+        assert f"{row.readings[oracle].uf1 - last:+.4f}" in line
+        assert f"{row.readings[oracle].uf1:.3f}, chance {row.readings[oracle].chance_uf1:.2f}" in line
+    closed = next(row for row in made.rows if row.method == "closed")
+    assert "not run" in next(line for line in lines(page, "last") if closed.key in line)
+
+
+def test_each_reading_has_its_chance_below_it_and_who_lacks_it(made: Made) -> None:
+    page = html.page(made.rows)
+    for reading in ("last", "oracle-subject", "oracle-epoch"):
+        for body in re.findall(rf'<tbody data-reading="{reading}">(.*?)</tbody>', page, re.DOTALL):
+            row = next(row for row in made.rows if row.key == re.search(r'data-run="(\w+)"', body)[1])  # type: ignore[index]
+            chance = plain(re.findall(r'<tr class="chance">.*?</tr>', body, re.DOTALL)[0])
+            assert "chance (guesses)" in chance
+            assert render.number(row.readings[reading].chance_uf1) in chance
+            assert ("not run: closed" in body) is (reading != "last" and ATTACK.replace("<", "&lt;").replace(">", "&gt;") in body)
+
+
+def test_what_the_text_tables_add_is_taken_over(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = render.cells
+    monkeypatch.setattr(render, "COLUMNS", (*render.COLUMNS, "inference"))
+    monkeypatch.setattr(render, "cells", lambda rank, row: (f"{rank}=", *told(rank, row)[1:], f"12.5 ms <{row.key}>"))
+    page = html.page(made.rows)
+    assert ">inference</button>" in page
+    for line in lines(page, "last"):
+        assert "12.5 ms &lt;" in line
+    assert sorted(ranks(page, "last")) == ["1=", "1=", "1=", "2=", "3=", "4="], "so are ties"
+
+
+def with_inner(row: Row) -> Row:
+    inner = dataclasses.replace(row.readings["last"], uf1=row.readings["last"].uf1 - 0.01)
+    return dataclasses.replace(row, readings={**row.readings, "inner": inner, "of a future version": inner})
+
+
+def test_readings_of_later_versions_are_shown(made: Made) -> None:
+    """Another choice of the epoch than an oracle is ranked apart; one that is not known here too, by its own name."""
+    rows = [with_inner(row) if row.readings and row.method != "closed" else row for row in made.rows]
+    page = html.page(rows)
+    assert "Inner choice" in page
+    assert "of a future version" in page
+    assert sorted(ranks(page, "inner")) == ["1", "1", "1", "2", "3"]
+    assert set(ranks(page, "oracle-epoch")) == {"-"}
+    order = re.findall(r'<option value="([^"]*)"', page.partition('<select name="reading">')[2])
+    assert order == ["", "last", "inner", "of a future version", "oracle-subject", "oracle-epoch"]
+
+
+def test_scores_that_are_none(made: Made) -> None:
+    row = made.rows[0]
+    nothing = dataclasses.replace(row.readings["last"], uf1=math.nan, uar=math.nan, uf1_interval=(math.nan, math.nan), chance_uf1=math.nan)
+    empty = dataclasses.replace(row, readings=dict.fromkeys(row.readings, nothing), seconds=None, peak_mib=None, averages={})
+    page = html.page([empty])
+    assert ">nan<" not in page
+    assert '"nan"' not in page
+    assert html.page([dataclasses.replace(row, readings={}, missing=3)]).count("<table") == 0
+    assert "3 folds missing" in html.page([dataclasses.replace(row, readings={}, missing=3)])
+
+
+def test_names_that_turn_lines_round_or_break_encodings(made: Made) -> None:
+    row = dataclasses.replace(made.rows[0], method="evil\u202egnp\ud800\x00", assumed="\x1b[2J")
+    page = html.page([row])
+    page.encode()
+    assert not {"\u202e", "\x00", "\x1b"} & set(page)
+
+
+def test_two_hundred_runs_are_drawn_in_seconds(made: Made) -> None:
+    row = next(row for row in made.rows if row.method == ATTACK)
+    rows = [dataclasses.replace(row, key=f"{index:016x}", method=f"method {index}") for index in range(200)]
+    begun = time.process_time()
+    page = html.page(rows)
+    assert time.process_time() - begun < 5
+    assert len(lines(page, "last")) == 200
+    assert len(page) < 6_000_000

@@ -1,0 +1,137 @@
+"""A run's page: what it tells, of runs of every kind; clip images only where they were asked for."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from markupsafe import escape
+
+from merbench.board import render
+from merbench.board.pages import pictures, report
+from merbench.config import run_key
+from merbench.data import store
+from merbench.data.prepared import Prepared
+from merbench.errors import UserError
+from merbench.foldfile import fold_name
+from merbench.results import Run, folder_of
+from merbench.sample import Clip
+from tests.board.pages.conftest import ATTACK, CLIPS, SUBJECTS, Made, make_run
+
+
+def plain(markup: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", markup))
+
+
+def test_what_a_report_tells(made: Made) -> None:
+    found = report.read(made.best)
+    page = report.page(found)
+    words = plain(page)
+    for score in found.row.readings.values():
+        for number in (score.uf1, score.uar, score.accuracy, score.chance_uf1):
+            assert render.number(number) in words
+        for count in np.array(score.confusion).ravel().tolist():
+            assert f" {count} " in words
+    for name, value in found.row.averages.items():
+        assert f"{name} {render.number(value)}" in words
+    for hard in found.hardest:
+        assert f"{escape(hard.clip)} {escape(hard.truth)} {hard.probability:.3f}" in words
+    for name in (fold_name(subject, seed) for subject in found.provenance.folds for seed in (0, 1)):
+        assert escape(name) in page
+    for told in ("commit " + "0" * 40, "not committed", "persons.csv " + "0" * 64, "widths 3, 5", "lr 0.001", "results version, method 1"):
+        assert told in words, told
+    assert f"torch {escape(ATTACK)}" in words
+    charts = (len(found.row.readings), 1, len(SUBJECTS), 1, 1, 3, 1)  # of readings, epochs, subjects, calibration, measures, losses, cost
+    assert page.count("<svg") == sum(charts)
+    assert "data:image" not in page
+
+
+@pytest.mark.parametrize(
+    ("classes", "subjects", "epochs", "quality"),
+    [
+        (("only",), ("smic/s1", "casme2/s1"), 3, 1.0),
+        (("a", "b"), ("smic/s1",), 2, 0.0),
+        (("a", "b", "c"), ("smic/s1", "casme2/s1"), 1, 1.0),
+        (tuple("abcdefg"), ("smic/s1", "casme2/s1"), 2, 0.5),
+    ],
+    ids=["one class", "one subject, always wrong", "one epoch, always right", "a class without a clip"],
+)
+def test_a_run_of_little_has_a_page(
+    tmp_path: Path, classes: tuple[str, ...], subjects: tuple[str, ...], epochs: int, quality: float
+) -> None:
+    page = report.page(report.read(make_run(tmp_path, classes=classes, subjects=subjects, epochs=epochs, quality=quality)))
+    assert ">nan<" not in page
+    assert '="nan' not in page
+    assert "inf," not in page
+    for anchor in re.findall(r'href="#([^"]*)"', page):
+        assert f'id="{anchor}"' in page
+
+
+def test_a_seed_that_is_not_whole_is_told_and_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=2)
+    whole = report.read(make_run(tmp_path / "one", seeds=1))
+    run.fold_path("smic--s2--s1").unlink()
+    found = report.read(run)
+    assert [hard.probability for hard in found.hardest] == [hard.probability for hard in whole.hardest]
+    assert "1 folds are missing" in plain(report.page(found))
+    run.fold_path("smic--s2--s0").unlink()
+    with pytest.raises(UserError, match="no seed of this run has all its folds"):
+        report.read(run)
+
+
+def prepared_run(tmp_path: Path) -> tuple[Run, Prepared]:
+    """Return a run whose clips are prepared: flow images, each of one shade."""
+    run = make_run(tmp_path / "runs", subjects=("smic/s1", "smic/s2"), classes=("a", "b", "c"))
+    clips = tuple(Clip("smic", subject, f"c{index}") for subject in ("smic/s1", "smic/s2") for index in range(CLIPS))
+    labels = np.array([index % 3 for index in range(CLIPS)] * 2)
+    flow = np.arange(len(clips), dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 28, 28), np.uint8)
+    prepared = Prepared("smic+casme2", "published-flow", "megc3", clips, ("a", "b", "c"), labels, {"flow": flow}, "relative")
+    provenance = run.provenance
+    provenance.data["fingerprint"] = prepared.fingerprint
+    key = run_key(run.request, prepared.fingerprint, provenance.results_versions)
+    provenance.request_key = key
+    told = Run(folder_of(tmp_path / "other", run.request, key))
+    told.create(run.request, provenance)
+    for fold in run.results([fold_name(subject, 0) for subject in provenance.folds]):
+        renamed = tuple(f"{fold.held_out}/c{index}" for index in range(CLIPS))
+        told.keep(dataclasses.replace(fold, clips=renamed), told.request, provenance)
+    return told, prepared
+
+
+def test_images_only_where_asked_for_and_each_beside_its_clip(tmp_path: Path) -> None:
+    run, prepared = prepared_run(tmp_path)
+    root = tmp_path / "prepared"
+    found = report.read(run)
+    assert "data:image" not in report.page(found)
+    with pytest.raises(UserError, match="not prepared here"):
+        pictures.pictures(run, ["smic/s1/c0"], root)
+    assert not root.exists(), "nothing is prepared to look at"
+    store.save(prepared, root)
+    wanted = [hard.clip for hard in found.hardest]
+    shown = pictures.pictures(run, wanted, root)
+    assert set(shown) == set(wanted)
+    page = report.page(found, report.Images(shown, lacking="the run kept no weights"))
+    assert "No maps: the run kept no weights" in page
+    for clip, source in re.findall(r'<tr><th scope="row">([^<]*)</th>.*?<img src="data:image/png;base64,([^"]*)"', page):
+        image = cv2.imdecode(np.frombuffer(base64.b64decode(source), np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape == (pictures.SIDE, pictures.SIDE, 3)
+        assert (image == [each.key for each in prepared.clips].index(clip)).all()
+    assert page.count("<img") == len(wanted)
+    other = dataclasses.replace(prepared, arrays={"flow": prepared.arrays["flow"] + 1})
+    with pytest.raises(UserError, match="has the fingerprint"):
+        pictures.pictures(run, wanted, store.save(other, tmp_path / "elsewhere").parents[1])
+
+
+def test_a_picture_is_red_first() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0] = 255
+    shown = pictures.picture("red", image).source.partition(",")[2]
+    found = cv2.imdecode(np.frombuffer(base64.b64decode(shown), np.uint8), cv2.IMREAD_COLOR)
+    assert found is not None
+    assert found[0, 0].tolist() == [0, 0, 255]
