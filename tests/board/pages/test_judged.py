@@ -93,7 +93,8 @@ def test_the_hardest_clips_are_those_of_least_probability(found: Judged) -> None
 
 def test_measures_are_split_by_whether_the_clip_was_judged_right(found: Judged) -> None:
     (row,) = judged.measures(found)
-    right, wrong = [], []
+    right: list[float] = []
+    wrong: list[float] = []
     for folds in found.folds:
         for fold in folds:
             for index, value in enumerate(fold.measures[row.name]):
