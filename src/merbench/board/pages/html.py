@@ -19,7 +19,7 @@ class Cell:
     """What stands in one place of a table.
 
     Attributes:
-        text: what is read first.
+        text: what is read first; where it has commas or brackets it may be broken.
         under: a second, smaller line.
         order: what the column is sorted by; empty: nothing is there, and it stays last.
         chart: drawn in the place of the text.
@@ -222,8 +222,8 @@ def _memory(row: Row, _reading: str) -> Cell:
     return Cell(f"{row.peak_mib:,.0f} MiB" if row.peak_mib else "-", order=_known(row.peak_mib))
 
 
-def _data(row: Row, _reading: str) -> Cell:
-    return Cell(row.data[:6], f"annot. {row.annotations[:6]}", row.data)
+def _run(row: Row, _reading: str) -> Cell:
+    return Cell(row.key[:8], f"data {row.data[:6]}", row.key, link=f"#run-{row.key}")
 
 
 SCORES = (
@@ -244,10 +244,7 @@ COSTS = (
     ),
     Column("a fold", "training time of one fold", _time),
     Column("memory", "most that a worker took", _memory),
-    Column("data", "beginnings of the hashes of arrays and of annotations", _data, words=True),
-    Column(
-        "run", "what merbench compare and report take", lambda row, _: Cell(row.key[:8], order=row.key, link=f"#run-{row.key}"), words=True
-    ),
+    Column("run", "what merbench compare and report take; below it the beginning of its data's hash", _run, words=True),
 )
 
 ELSEWHERE = {"#", "oracle-subject", "chance by oracle", "annotations", *(column.name for column in (*SCORES, *COSTS))}

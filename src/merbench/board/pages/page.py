@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["breakable"] = _breakable
     page = environment.get_template(template)
     return page.render(style=style, script=script, policy=_policy(style, script), version=__version__, **values)
 
@@ -46,6 +48,11 @@ def _policy(style: str, script: str) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _breakable(text: str) -> Markup:
+    """Return a method's name, which may be broken before its changes and after each, and nowhere within one."""
+    return Markup("<wbr>").join(re.split(r"(?=\[)|(?<=[,+])", visible(text)))
 
 
 def _seen(value: object) -> object:
