@@ -78,7 +78,7 @@ def test_a_seed_that_is_not_whole_is_told_and_left_out(tmp_path: Path) -> None:
     run.fold_path("smic--s2--s1").unlink()
     found = report.read(run)
     assert [hard.probability for hard in found.hardest] == [hard.probability for hard in whole.hardest]
-    assert "1 folds are missing" in plain(report.page(found))
+    assert "Not finished: 1 fold missing. This page is of the one whole seed." in plain(report.page(found))
     run.fold_path("smic--s2--s0").unlink()
     with pytest.raises(UserError, match="no seed of this run has all its folds"):
         report.read(run)

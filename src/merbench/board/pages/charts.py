@@ -273,4 +273,4 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     digit = 10.0 ** math.floor(math.log10(span / most))
     step = next((digit * factor for factor in (1, 2, 5, 10, 20) if span / (digit * factor) <= most), digit * 20)
     first = math.ceil(low / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [float(f"{index * step:.12g}") for index in range(first, math.floor(high / step + 1e-9) + 1)]
