@@ -98,6 +98,11 @@ def test_readings_of_later_versions_are_shown(made: Made) -> None:
     assert "of a future version" in page
     assert sorted(ranks(page, "inner")) == ["1", "1", "1", "2", "3"]
     assert set(ranks(page, "oracle-epoch")) == {"-"}
+    by_key = {row.key: row for row in rows}
+    for body in re.findall(r"<tbody data-reading.*?</tbody>", page, re.DOTALL):
+        reading = re.findall(r'data-reading="([^"]*)"', body)[0]
+        uf1s = [by_key[key].readings[reading].uf1 for key in re.findall(r'data-run="(\w+)"', body)]
+        assert uf1s == sorted(uf1s, reverse=True), reading
     order = re.findall(r'<option value="([^"]*)"', page.partition('<select name="reading">')[2])
     assert order == ["", "last", "inner", "of a future version", "oracle-subject", "oracle-epoch"]
 
