@@ -10,17 +10,17 @@ import typer
 
 from merbench.errors import UserError
 
-WIDE = 125
 Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
 def leaderboard(
     format: Annotated[Literal["md", "csv", "json"] | None, typer.Option(help="Text for a file; left out: a table to read.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
-    from merbench.board import render
+    from merbench.board import ranking, render
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
@@ -38,8 +38,9 @@ def leaderboard(
         raise typer.Exit(2)
     if not rows:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
+    rows = ranking.placed(rows, runs)
     if format is None and out is None:
-        _show(rows)
+        _show(rows, wide)
         return
     text = render.FORMATS[format or "md"](rows)
     if out is None:
@@ -55,38 +56,34 @@ def leaderboard(
         ) from error
 
 
-def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
     from rich.console import Console
     from rich.table import Table
 
     from merbench.board import render
+    from merbench.board.columns import columns, fitting
 
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if wide or not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    left_out = {"accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold"} if console.width < WIDE else set()
-    kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
+    short = False
     for title, members in render.tables(rows):
+        found = columns(members)
+        kept = fitting(found, members, console.width)
+        short |= len(kept) < len(found)
         table = Table(
             title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
-        for index in kept:
-            name = render.COLUMNS[index]
-            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method", overflow="fold")
-        for rank, row in enumerate(members, 1):
-            cells = render.cells(rank, row)
-            table.add_row(*(cells[index].replace("[", "\\[") for index in kept))
-        chance = render.chance_cells(members[0])
-        table.add_row(*(chance[index] for index in kept), style="dim")
+        for column in kept:
+            left = column.name == "method"
+            table.add_column(column.name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+        for row in members:
+            table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
+        table.add_row(*(column.chance(members[0]) for column in kept), style="dim")
         console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
-    if left_out:
-        console.print(
-            f"ranked by UF1 of the last epoch; with {WIDE} columns or --format md: oracles beside their chance, costs", style="dim"
-        )
-    else:
-        console.print(render.FOOT, style="dim", soft_wrap=True)
+    console.print(render.SHORT if short else render.FOOT, style="dim", soft_wrap=not short)
 
 
 def compare(
