@@ -39,6 +39,11 @@ SLACK = 1e-12
 MOST = 2_000_000
 """So many combinations of hits, or of false alarms, are run through; of more, an even sample, which can show a matrix and exclude none."""
 
+FEW = 50_000
+"""So many first: where many ways are open, one is soon found."""
+
+MANY = "there are too many ways to run through, and none of those tried has these scores"
+
 TRIED = 400
 """So many combinations of hits are tried first, evenly spread, where there are many."""
 
@@ -105,9 +110,17 @@ def judge(counts: Sequence[int], uf1: Printed | None = None, uar: Printed | None
         uf1, uar, accuracy: as printed; None where they are not.
     """
     n = np.array(counts, dtype=np.int64)
-    found, complete = hits(n, uar, accuracy)
+    if accuracy and not len(_whole(accuracy, n.sum())):
+        return Verdict(False, f"no whole number of the {n.sum()} clips gives accuracy {accuracy.text}")
+    quick = _judge(n, uf1, uar, accuracy, FEW)
+    return _judge(n, uf1, uar, accuracy, MOST) if quick.possible is None else quick
+
+
+def _judge(n: Ints, uf1: Printed | None, uar: Printed | None, accuracy: Printed | None, most: int) -> Verdict:
+    """Say so by no more than so many combinations of hits."""
+    found, complete = hits(n, uar, accuracy, most)
     if not len(found):
-        return Verdict(False, _blame(n, uar, accuracy)) if complete else Verdict(None, "there are too many ways to run through")
+        return Verdict(False, _blame(n, uar, accuracy)) if complete else Verdict(None, MANY)
     if uf1 is None:
         h = found[len(found) // 2]
         return Verdict(True, matrix=matrix_of(n, h, _highest(n, h[None])[1][0]))
@@ -120,7 +133,7 @@ def judge(counts: Sequence[int], uf1: Printed | None = None, uar: Printed | None
         return Verdict(True, uf1=told if uar or accuracy else None, matrix=matrix)
     beside = " and ".join(f"{name} {each.text}" for name, each in (("UAR", uar), ("accuracy", accuracy)) if each)
     if not (exact and complete):
-        return Verdict(None, "there are too many ways to run through, and none of those tried has it", bounds)
+        return Verdict(None, MANY, bounds)
     if bounds[0] > uf1.high or bounds[1] < uf1.low:
         return Verdict(False, f"with {beside} UF1 lies between {bounds[0]:.4f} and {bounds[1]:.4f}", bounds)
     gives = f"of the {len(found):,} ways to hit that give {beside} none" if beside else "nothing"
@@ -128,31 +141,30 @@ def judge(counts: Sequence[int], uf1: Printed | None = None, uar: Printed | None
 
 
 def _blame(n: Ints, uar: Printed | None, accuracy: Printed | None) -> str:
-    """Return which of UAR and accuracy no hits have."""
-    whole = f"no whole number of the {n.sum()} clips"
-    if accuracy and not len(_between(accuracy, n.sum())):
-        return f"{whole} gives accuracy {accuracy.text}"
+    """Return why no hits have this UAR, or have it with this accuracy."""
     if uar and accuracy and len(hits(n, uar, None)[0]):
         return f"UAR {uar.text} and accuracy {accuracy.text} exclude each other"
     return f"no hits of {'/'.join(map(str, n))} clips give UAR {uar.text if uar else ''}"
 
 
-def _between(score: Printed, clips: int) -> Ints:
+def _whole(score: Printed, clips: int) -> Ints:
+    """Return which whole numbers of clips give this share."""
     return np.arange(max(0, int(np.ceil(score.low * clips))), min(clips, int(np.floor(score.high * clips))) + 1)
 
 
-def hits(n: Ints, uar: Printed | None = None, accuracy: Printed | None = None) -> tuple[Ints, bool]:
+def hits(n: Ints, uar: Printed | None = None, accuracy: Printed | None = None, most: int = MOST) -> tuple[Ints, bool]:
     """Return all hits (K, C) that have these scores, and whether they are all; of too many, an even sample is looked at.
 
     Args:
         n: (C,) true clips by class.
         uar, accuracy: as printed; None allows any.
+        most: so many combinations are looked at.
     """
     classes, last = len(n), int(n.argmax())
     others = [index for index in range(classes) if index != last]
     shape = tuple(int(n[index]) + 1 for index in others)
     size = int(np.prod([float(each) for each in shape])) if shape else 1
-    chosen = np.arange(size) if size <= MOST else np.linspace(0, size - 1, MOST // 4).astype(np.int64)
+    chosen = np.arange(size) if size <= most else np.linspace(0, size - 1, most // 4).astype(np.int64)
     grid = np.stack(np.unravel_index(chosen, shape), axis=-1) if shape else np.zeros((1, 0), np.int64)
     low, high = np.zeros(len(grid)), np.full(len(grid), float(n[last]))
     if uar is not None:
@@ -166,12 +178,12 @@ def hits(n: Ints, uar: Printed | None = None, accuracy: Printed | None = None) -
     ways = np.maximum(0, high - low + 1).astype(np.int64)
     total = int(ways.sum())
     ends = np.cumsum(ways)
-    kept = np.arange(total) if total <= MOST else np.linspace(0, total - 1, MOST // 4).astype(np.int64)
+    kept = np.arange(total) if total <= most else np.linspace(0, total - 1, most // 4).astype(np.int64)
     row = np.searchsorted(ends, kept, side="right")
     found = np.empty((len(kept), classes), np.int64)
     found[:, others] = grid[row]
     found[:, last] = low[row].astype(np.int64) + kept - (ends - ways)[row]
-    return found, size <= MOST and total <= MOST
+    return found, size <= most and total <= most
 
 
 def _caps(n: Ints, h: Ints) -> tuple[Ints, Ints]:
@@ -264,7 +276,7 @@ def _along(n: Ints, h: Ints, uf1: Printed) -> Ints:
     for point, (a, b) in itertools.product(near, itertools.combinations(range(len(n)), 2)):
         moved = point + amounts * (np.eye(len(n), dtype=np.int64)[a] - np.eye(len(n), dtype=np.int64)[b])
         moved = moved[((moved >= 0) & (moved <= caps)).all(1)]
-        held = moved[uf1.holds(_uf1(n, h, moved))]
+        held: Ints = moved[uf1.holds(_uf1(n, h, moved))]
         if len(held):
             return held[:1]
     return np.empty((0, len(n)), np.int64)
