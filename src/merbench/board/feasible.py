@@ -128,7 +128,7 @@ def _judge(n: Ints, uf1: Printed | None, uar: Printed | None, accuracy: Printed 
     matrix, exact, bounds = _search(n, first, uf1)
     if matrix is None and len(first) < len(found):
         matrix, exact, bounds = _search(n, found, uf1)
-    told = bounds if len(first) == len(found) or matrix is None else None
+    told = bounds if complete and (len(first) == len(found) or matrix is None) else None
     if matrix is not None:
         return Verdict(True, uf1=told if uar or accuracy else None, matrix=matrix)
     beside = " and ".join(f"{name} {each.text}" for name, each in (("UAR", uar), ("accuracy", accuracy)) if each)
@@ -136,8 +136,8 @@ def _judge(n: Ints, uf1: Printed | None, uar: Printed | None, accuracy: Printed 
         return Verdict(None, MANY, bounds)
     if bounds[0] > uf1.high or bounds[1] < uf1.low:
         return Verdict(False, f"with {beside} UF1 lies between {bounds[0]:.4f} and {bounds[1]:.4f}", bounds)
-    gives = f"of the {len(found):,} ways to hit that give {beside} none" if beside else "nothing"
-    return Verdict(False, f"{gives} gives UF1 {uf1.text} with whole clips", bounds)
+    have = "one set of hits has" if len(found) == 1 else f"{len(found):,} sets of hits have"
+    return Verdict(False, f"{have} {beside}, none of them UF1 {uf1.text} too" if beside else f"nothing has UF1 {uf1.text}", bounds)
 
 
 def _blame(n: Ints, uar: Printed | None, accuracy: Printed | None) -> str:

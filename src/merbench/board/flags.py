@@ -26,12 +26,12 @@ class Group:
 
     Attributes:
         ways: hits and false alarms of the whole that all cells together leave, (K, 2C); None where it could not be told.
-        read_as: how else the cells were read, in words, to the ways that this leaves.
+        read_as: how else the cells were read, in words, to the ways that this leaves, (K, 2C).
     """
 
     cells: Mapping[str, Published]
     ways: Ints | None
-    read_as: Mapping[str, int] = field(default_factory=dict)
+    read_as: Mapping[str, Ints] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,23 +92,24 @@ def _counts(scheme: str, part: str) -> tuple[int, ...]:
 
 
 @functools.cache
-def flagged(closely: bool = False) -> tuple[Flagged, ...]:
+def flagged(closely: tuple[str, ...] = ()) -> tuple[Flagged, ...]:
     """Return every published row that may be shown, with what was found.
 
     Args:
-        closely: where cells cannot be true together, read them otherwise too: cut off, exchanged, as precision. Takes some seconds.
+        closely: published methods whose cells, where they cannot be true together, are read otherwise too: cut off, exchanged, as precision.
+            Takes some seconds each.
     """
     shown = [one for one in published() if one.shown]
     groups = _groups(shown, closely)
     return tuple(_flag(one, groups.get((one.method, one.protocol, one.source))) for one in shown)
 
 
-def _groups(shown: Sequence[Published], closely: bool) -> dict[tuple[str, str, str], Group]:
+def _groups(shown: Sequence[Published], closely: Sequence[str]) -> dict[tuple[str, str, str], Group]:
     cells: dict[tuple[str, str, str], dict[str, Published]] = {}
     for one in shown:
         if one.protocol == "megc2019-cde" and {"uf1", "uar"} <= set(one.printed):
             cells.setdefault((one.method, one.protocol, one.source), {})[one.part] = one
-    return {name: _group(found, closely) for name, found in cells.items() if set(found) == {WHOLE, *PARTS}}
+    return {name: _group(found, name[0] in closely) for name, found in cells.items() if set(found) == {WHOLE, *PARTS}}
 
 
 def _group(cells: Mapping[str, Published], closely: bool) -> Group:
@@ -123,7 +124,7 @@ def _group(cells: Mapping[str, Published], closely: bool) -> Group:
     ):
         found = _ways(cells, read, solve)
         if found is not None:
-            read_as[words] = len(found)
+            read_as[words] = found
     return Group(cells, ways, read_as)
 
 
@@ -169,10 +170,13 @@ def _of_group(group: Group) -> list[str]:
     if group.ways is None or len(group.ways):
         return []
     told = ["its eight cells are not of one judgement of the 442 clips"]
+    counts = np.array(counts_of(group.cells[WHOLE]))
     for words, ways in group.read_as.items():
-        if ways:
-            told.append(f"they are, in {'one way' if ways == 1 else f'{ways} ways'}, if {words}")
-    if group.read_as and not any(group.read_as.values()):
+        if len(ways):
+            uar = (ways[:, : len(counts)] / counts).mean(1)
+            range_of = f"{uar[0]:.4f}" if len(ways) == 1 else f"{uar.min():.4f} to {uar.max():.4f}"
+            told.append(f"they are, in {'one way' if len(ways) == 1 else f'{len(ways)} ways'}, if {words}; the UAR is {range_of} then")
+    if group.read_as and not any(map(len, group.read_as.values())):
         told.append(f"nor if {', or if '.join(group.read_as)}")
     return told
 

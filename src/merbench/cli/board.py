@@ -17,10 +17,13 @@ def leaderboard(
     format: Annotated[Literal["md", "csv", "json"] | None, typer.Option(help="Text for a file; left out: a table to read.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
     wide: Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Instead: what papers print beside what was measured, and why they differ.")
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
-    from merbench.board import ranking, render
+    from merbench.board import beside, ranking, render
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
@@ -40,9 +43,9 @@ def leaderboard(
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     rows = ranking.placed(rows, runs)
     if format is None and out is None:
-        _show(rows, wide)
+        (_show_beside if published else _show)(rows, wide)
         return
-    text = render.FORMATS[format or "md"](rows)
+    text = (beside if published else render).FORMATS[format or "md"](rows)
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -84,6 +87,33 @@ def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, 
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
     console.print(render.SHORT if short else render.FOOT, style="dim", soft_wrap=not short)
+
+
+def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+    from rich.console import Console
+    from rich.table import Table
+
+    from merbench.board import beside, render
+
+    console = Console(highlight=False)
+    if wide or not console.is_terminal:
+        console.width = 1000
+    found, alone = beside.beside(rows)
+    for each in found:
+        console.print(each.title, style="bold", markup=False, soft_wrap=True)
+        console.print(render.heading(each.row), style="dim", markup=False, soft_wrap=True)
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in beside.COLUMNS:
+            table.add_column(name, justify="left" if name in ("part", "score", "remark") else "right", no_wrap=name != "remark")
+        for cell in each.cells:
+            table.add_row(*(text.replace("[", "\\[") for text in cell.texts))
+        console.print(table)
+        for reason in each.reasons:
+            console.print(f"- {reason}", markup=False, soft_wrap=True)
+        console.print()
+    for line in alone:
+        console.print(f"nothing beside {line}", markup=False, soft_wrap=True)
+    console.print(beside.FOOT, style="dim", soft_wrap=True)
 
 
 def compare(
