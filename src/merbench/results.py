@@ -10,7 +10,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -35,6 +35,12 @@ class Cost:
 
     seconds: float
     peak_mib: float
+    clip_seconds: float | None = None
+    """To judge one clip, its flow or frames at hand; None where it could not be measured."""
+
+
+COSTS = {each.name for each in fields(Cost)}
+"""Runs of earlier versions lack ``clip_seconds``; so does a fold in which it could not be measured."""
 
 
 @dataclass
@@ -122,7 +128,7 @@ class Run:
             found = Provenance(**raw)
             if not (found.folds and found.classes and {"annotations", "fingerprint"} <= set(found.data)):
                 raise ValueError("folds, classes or data are not what they should be")
-            if any(set(cost) != {"seconds", "peak_mib"} for cost in found.costs.values()) or not all(
+            if not all({"seconds", "peak_mib"} <= set(cost) <= COSTS for cost in found.costs.values()) or not all(
                 map(FOLD_NAME.fullmatch, found.failed)
             ):
                 raise ValueError("costs or failed folds are not what they should be")

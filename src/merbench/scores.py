@@ -222,7 +222,7 @@ def paired_test(
         return score(x).mean(0) - score(y).mean(0)
 
     seen = float(gap(first.sum(1), second.sum(1)))
-    swaps = np.random.default_rng([seed, 1]).integers(0, 2, (replicates, first.shape[1])).astype(np.float64)
+    swaps = swaps_of(np.random.default_rng([seed, 1]), replicates, first.shape[1])
     swapped = _weighted(1 - swaps, first, score, plus=(swaps, second)) - _weighted(swaps, first, score, plus=(1 - swaps, second))
     extreme = int((np.abs(swapped) >= abs(seen) - 1e-12).sum())
     weights = _draw(first[0].sum(-1), strata_of, replicates, seed)
@@ -231,6 +231,11 @@ def paired_test(
     else:
         interval = _interval(_weighted(weights, first, score) - _weighted(weights, second, score))
     return Paired(seen, interval, (1 + extreme) / (1 + replicates))
+
+
+def swaps_of(rng: np.random.Generator, replicates: int, subjects: int) -> Floats:
+    """Return whose predictions a paired test swaps, (replicates, subjects), 1 where they are."""
+    return rng.integers(0, 2, (replicates, subjects)).astype(np.float64)
 
 
 def holm(p: Sequence[float]) -> list[float]:

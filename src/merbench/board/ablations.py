@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from merbench import scores
 from merbench.ablations import Ablation
+from merbench.board.columns import duration, interval, number
 from merbench.board.compare import Pair, paired
-from merbench.board.render import duration, interval, number
 from merbench.board.rows import Row, row_of
 from merbench.results import Run
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from merbench.config import shipped
 from merbench.data import manifest
@@ -25,6 +26,15 @@ PROTOCOLS = {
 
 ``cde`` leaves one subject out of the pooled databases, ``hde`` one database (its part is the one held out), ``loso`` one subject of a database.
 """
+
+MEASURED = {
+    "megc2019-cde": ("megc3", "loso", "3db"),
+    "objective-5-loso": ("objective-5", "loso", ""),
+    "objective-5-cde": ("objective-5", "loso", "casme2+samm"),
+    "objective-5-hde": ("objective-5", "lodo", "casme2+samm"),
+    "smic-loso": ("megc3", "loso", "smic"),
+}
+"""Scheme, protocol and databases by which merbench measures the same; no databases: the part by itself."""
 
 SELECTIONS = ("last", "oracle", "unknown")
 """How the epoch was chosen: fixed beforehand, on the held-out subjects, or not told."""
@@ -50,6 +60,7 @@ class Published:
         status: one of `STATUSES`.
         source: where the numbers were read.
         note: what is known about them beside that.
+        printed: score to how it stands there: its last place says how it was rounded.
     """
 
     method: str
@@ -64,11 +75,45 @@ class Published:
     status: str
     source: str
     note: str
+    printed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> bool:
         """Return whether it may stand beside measured scores: what nobody has verified may not."""
         return self.status != "unverified"
+
+
+METHODS = ("published", "method", "network", "training")
+FIDELITIES = ("paper", "port", "reconstruction")
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Which method of merbench stands beside a published one, and how far its network and training are the paper's, as its card says."""
+
+    method: str
+    network: str
+    training: str
+
+
+@functools.cache
+def ours() -> dict[str, Ours]:
+    """Return published method to ours.
+
+    Raises:
+        UserError: the table cannot be read, or a line of it cannot be true.
+    """
+    found: dict[str, Ours] = {}
+    for row in manifest.table("published_methods", METHODS):
+        one = Ours(row["method"], row["network"], row["training"])
+        if not {one.network, one.training} <= set(FIDELITIES) or row["published"] in found:
+            raise UserError(
+                f"the manifest 'published_methods' is wrong: {row['published'][:60]} stands there twice, or its fidelity is unknown",
+                where=shipped("data_manifests") / "published_methods.csv",
+                remedy=manifest.RESTORE,
+            )
+        found[row["published"]] = one
+    return found
 
 
 @functools.cache
@@ -121,6 +166,7 @@ def _row(row: dict[str, str]) -> Published:
         status=row["status"],
         source=row["source"],
         note=row["note"],
+        printed={name: row[name] for name in NUMBERS if row[name]},
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from merbench.results import Provenance, Run
 from merbench.sample import is_of
 from merbench.scores import READINGS, Reading
 
-FORMAT = 6
+FORMAT = 7
 """Of summary.json; raised when a row is computed in another way."""
 
 LARGEST = 2**24
@@ -72,6 +72,11 @@ class Row:
         averages: of the ``last`` reading, the five that papers call UF1.
         measures: what else the method tells of held-out clips, medians over clips and seeds.
         assumed: what was assumed about clips, such as an apex in the middle, and about how many; also of those it was pre-trained on.
+        seconds, total_seconds: of a fold, the mean; of all folds of these seeds, None where one's is not known.
+        clip_seconds: to judge one clip, its flow or frames at hand, the median over folds; None where no fold has measured it.
+        by_subject: of the ``last`` reading, the confusion of each subject's clips, one a seed, row after row: what is tested in pairs.
+        digest: of the files that all this was read from.
+        place: first and last place that the row may have in its table, from `ranking.placed`; None where it was not ranked.
     """
 
     key: str
@@ -99,6 +104,11 @@ class Row:
     averages: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     assumed: str = ""
+    total_seconds: float | None = None
+    clip_seconds: float | None = None
+    by_subject: dict[str, list[list[int]]] = field(default_factory=dict)
+    digest: str = ""
+    place: tuple[int, int] | None = None
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
@@ -120,7 +130,7 @@ def row_of(run: Run) -> Row:
     cached = _cached(kept, digest, run.path.name)
     if cached is not None:
         return cached
-    row = _compute(run)
+    row = replace(_compute(run), digest=digest)
     with contextlib.suppress(OSError):  # a view only: on a read-only disk it is made anew each time
         write(path, json.dumps({"format": FORMAT, "seal": _seal(digest, asdict(row)), "row": asdict(row)}, indent=1).encode())
     return row
@@ -158,7 +168,8 @@ def _compute(run: Run) -> Row:
     seeds = tuple(seed for seed in begun if finished.issuperset(wanted[seed]))
     runs = {seed: run.results(wanted[seed]) for seed in seeds}
     costs = [provenance.costs[name] for seed in seeds for name in wanted[seed] if name in provenance.costs]
-    readings, averages = _score(run, provenance, runs) if seeds else ({}, {})
+    tables = _tables(run, provenance, runs)
+    readings, averages = _score(provenance, runs, tables) if tables else ({}, {})
     return Row(
         key=run.path.name,
         path="/".join(run.path.parts[-4:]),
@@ -179,11 +190,14 @@ def _compute(run: Run) -> Row:
         epochs=int(runs[seeds[0]][0].epochs[-1]) if seeds else 0,
         parameters=provenance.parameters,
         seconds=float(np.mean([cost["seconds"] for cost in costs])) if costs else None,
+        total_seconds=sum(cost["seconds"] for cost in costs) if costs and len(costs) == len(provenance.folds) * len(seeds) else None,
         peak_mib=max(cost["peak_mib"] for cost in costs) if costs else None,
+        clip_seconds=float(np.median(judged)) if (judged := [cost["clip_seconds"] for cost in costs if "clip_seconds" in cost]) else None,
         classes=tuple(provenance.classes),
         readings=readings,
         averages=averages,
         measures=_medians([result for results in runs.values() for result in results]),
+        by_subject=_by_subject(tables, len(provenance.classes)),
         assumed="; ".join(filter(None, (provenance.data.get("assumed"), _assumed_of_macro(provenance)))),
     )
 
@@ -291,8 +305,15 @@ def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
             )
 
 
-def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) -> tuple[dict[str, Score], dict[str, float]]:
+def _tables(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) -> list[Table]:
+    """Return a table for each seed.
+
+    Raises:
+        UserError: the seeds have other clips or labels, or there are fewer or more than were asked for.
+    """
     tables = [predictions(run, folds) for folds in runs.values()]
+    if not tables:
+        return []
     first = tables[0]
     if any(not (np.array_equal(each.clips, first.clips) and np.array_equal(each.truth, first.truth)) for each in tables):
         raise UserError("the seeds of a run have other clips or labels", where=run.path, remedy=STRANGERS)
@@ -302,7 +323,22 @@ def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) 
             where=run.path,
             remedy=STRANGERS,
         )
-    classes = len(provenance.classes)
+    return tables
+
+
+def _by_subject(tables: Sequence[Table], classes: int) -> dict[str, list[list[int]]]:
+    """Return the confusion of the last epoch by subject and seed, rows one after another."""
+    found: dict[str, list[list[int]]] = {}
+    for table in tables:
+        for subject in sorted(set(table.subjects.tolist())):
+            here = table.subjects == subject
+            matrix = scores.confusion(table.truth[here], table.predicted[-1, here], classes)
+            found.setdefault(subject, []).append([int(count) for count in matrix.ravel()])
+    return found
+
+
+def _score(provenance: Provenance, runs: dict[int, list[FoldResult]], tables: Sequence[Table]) -> tuple[dict[str, Score], dict[str, float]]:
+    first, classes = tables[0], len(provenance.classes)
     recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1
     whole = len(first.predicted) == recorded
     readings: dict[str, Score] = {name: _reading(name, tables, classes) for name in READINGS if name == "last" or (whole and recorded > 1)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import archive, audit, bench, board, clean, data, doctor, maps, methods, pages, perf, synth
+from merbench.cli import archive, audit, bench, board, clean, data, doctor, maps, methods, pages, perf, published, synth
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -38,6 +38,8 @@ app.add_typer(perf.app, name="perf")
 app.command("leaderboard")(board.leaderboard)
 app.command("report")(pages.report)
 app.command("compare")(board.compare)
+app.command("published")(published.published)
+app.command("possible")(published.possible)
 app.command("maps")(maps.maps)
 app.command("archive")(archive.archive)
 

@@ -10,7 +10,6 @@ import typer
 from merbench.cli import pages
 from merbench.errors import UserError
 
-WIDE = 125
 Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
@@ -19,9 +18,14 @@ def leaderboard(
         Literal["md", "csv", "json", "html"] | None, typer.Option(help="Text for a file, or a page; left out: a table to read.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Instead: what papers print beside what was measured, and why they differ.")
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
+    from merbench.board import ranking
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
@@ -39,58 +43,82 @@ def leaderboard(
         raise typer.Exit(2)
     if not rows:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
+    rows = ranking.placed(rows, runs)
     if format is None and out is None:
-        _show(rows)
+        (_show_beside if published else _show)(rows, wide)
         return
-    text = _text(format or "md", rows)
+    text = _text(format or "md", published, rows)
     if out is None:
         typer.echo(text, nl=False)
         return
     pages.keep(out, text)
 
 
-def _text(format: str, rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
-    from merbench.board import render
+def _text(format: str, published: bool, rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
+    from merbench.board import beside, render
 
     if format != "html":
-        return render.FORMATS[format](rows)
+        return beside.FORMATS[format](rows) if published else render.FORMATS[format](rows)
     from merbench.board.pages import html
 
-    return html.page(rows)
+    return html.page(rows)  # which has both
 
 
-def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
     from rich.console import Console
     from rich.table import Table
 
     from merbench.board import render
+    from merbench.board.columns import columns, fitting
 
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if wide or not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    left_out = {"accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold"} if console.width < WIDE else set()
-    kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
+    short = False
     for title, members in render.tables(rows):
+        found = columns(members)
+        kept = fitting(found, members, console.width)
+        short |= len(kept) < len(found)
         table = Table(
             title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
-        for index in kept:
-            name = render.COLUMNS[index]
-            table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method", overflow="fold")
-        for rank, row in enumerate(members, 1):
-            cells = render.cells(rank, row)
-            table.add_row(*(cells[index].replace("[", "\\[") for index in kept))
-        chance = render.chance_cells(members[0])
-        table.add_row(*(chance[index] for index in kept), style="dim")
+        for column in kept:
+            left = column.name == "method"
+            table.add_column(column.name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+        for row in members:
+            table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
+        table.add_row(*(column.chance(members[0]) for column in kept), style="dim")
         console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
-    if left_out:
-        console.print(
-            f"ranked by UF1 of the last epoch; with {WIDE} columns or --format md: oracles beside their chance, costs", style="dim"
-        )
-    else:
-        console.print(render.FOOT, style="dim", soft_wrap=True)
+    console.print(render.SHORT if short else render.FOOT, style="dim", soft_wrap=not short)
+
+
+def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+    from rich.console import Console
+    from rich.table import Table
+
+    from merbench.board import beside, render
+
+    console = Console(highlight=False)
+    if wide or not console.is_terminal:
+        console.width = 1000
+    found, alone = beside.beside(rows)
+    for each in found:
+        console.print(each.title, style="bold", markup=False, soft_wrap=True)
+        console.print(render.heading(each.row), style="dim", markup=False, soft_wrap=True)
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in beside.COLUMNS:
+            table.add_column(name, justify="left" if name in ("part", "score", "remark") else "right", no_wrap=name != "remark")
+        for cell in each.cells:
+            table.add_row(*(text.replace("[", "\\[") for text in cell.texts))
+        console.print(table)
+        for reason in each.reasons:
+            console.print(f"- {reason}", markup=False, soft_wrap=True)
+        console.print()
+    for line in alone:
+        console.print(f"nothing beside {line}", markup=False, soft_wrap=True)
+    console.print(beside.FOOT, style="dim", soft_wrap=True)
 
 
 def compare(

@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from merbench.board.render import duration, heading, interval, number
+from merbench.board.columns import duration, interval, number
+from merbench.board.render import heading
 from merbench.board.rows import Row, Score
 
 NAMES = {"last": "last epoch", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}

@@ -6,6 +6,7 @@ import itertools
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,6 +21,7 @@ from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule, held_out_clips, joined, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
 from merbench.engine.isolation import isolated, one_thread, quiet, without_variables
+from merbench.engine.latency import latency
 from merbench.engine.pretraining import Macro, together
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
@@ -120,6 +122,9 @@ def train(
                 seal(stage, method, trainer.optimizers)
         measures = _measures(method, recorder.held_out, known, fold, device)
         tick(1.0)
+        seconds, peak = time.perf_counter() - begun, _peak_mib(device)
+        learnt = weights_digest(method)
+        clip_seconds = latency(method, to_device(held_out_clips(everything, replace(fold, test=fold.test[:1])), device), device)
     result = FoldResult(
         held_out=fold.held_out,
         seed=seed,
@@ -129,11 +134,11 @@ def train(
         epochs=np.array(recorder.epochs, dtype=np.int32),
         probabilities=np.stack(recorder.probabilities),
         curve=recorder.curve,
-        weights=weights_digest(method),
+        weights=learnt,
         environment=environment,
         measures=measures,
     )
-    return result, Cost(time.perf_counter() - begun, _peak_mib(device)), method
+    return result, Cost(seconds, peak, clip_seconds), method
 
 
 class Recorder(pl.Callback):

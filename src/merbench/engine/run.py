@@ -254,7 +254,7 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
             write(run.weights_path(name), event.weights)
         run.keep(event.result, planned.request, kept)
         (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
-        kept.costs[name] = asdict(event.cost)
+        kept.costs[name] = {cost: value for cost, value in asdict(event.cost).items() if value is not None}
     if not isinstance(event, workers.Failed) or event.again:
         return False
     kept.failed[name] = event.reason

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from merbench import scores
+from merbench.board import ranking
 from merbench.board.rows import Row, row_of
 from merbench.config import Data, Request, Training, run_key
 from merbench.foldfile import FoldResult
@@ -114,7 +115,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     runs[-1].fold_path("smic--s2--s0").unlink()
     with pytest.MonkeyPatch.context() as patched:  # how wide an interval is does not matter here
         patched.setattr(scores, "bootstrap", functools.partial(scores.bootstrap, replicates=100))
-        return Made(root, best, closed, [row_of(run) for run in runs])
+        return Made(root, best, closed, ranking.placed([row_of(run) for run in runs]))
 
 
 @pytest.fixture(scope="session")

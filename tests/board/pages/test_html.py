@@ -10,7 +10,7 @@ import time
 import pytest
 from markupsafe import escape
 
-from merbench.board import render
+from merbench.board import beside, columns, render
 from merbench.board.pages import html
 from merbench.board.rows import Row
 from tests.board.pages.conftest import ATTACK, Made
@@ -75,14 +75,32 @@ def test_each_reading_has_its_chance_below_it_and_who_lacks_it(made: Made) -> No
 
 
 def test_what_the_text_tables_add_is_taken_over(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = render.cells
-    monkeypatch.setattr(render, "COLUMNS", (*render.COLUMNS, "inference"))
-    monkeypatch.setattr(render, "cells", lambda rank, row: (f"{rank}=", *told(rank, row)[1:], f"12.5 ms <{row.key}>"))
+    told = columns.columns
+    further = columns.Column("inference", lambda row: f"12.5 ms <{row.key}>", 3)
+    monkeypatch.setattr(columns, "columns", lambda rows: [*told(rows), further])
+    monkeypatch.setattr(columns, "place", lambda row: f"{len(row.method)}=")
     page = html.page(made.rows)
     assert ">inference</button>" in page
     for line in lines(page, "last"):
         assert "12.5 ms &lt;" in line
-    assert sorted(ranks(page, "last")) == ["1=", "1=", "1=", "2=", "3=", "4="], "so are ties"
+    assert sorted(ranks(page, "last")) == sorted(f"{len(row.method)}=" for row in made.rows if row.readings), "so are ties"
+
+
+def test_published_scores_stand_beside_and_never_among(made: Made) -> None:
+    row = made.rows[0]
+    ours = dataclasses.replace(row, method="ststnet", on="3db", path=f"3db@published-flow/loso-megc3/ststnet/{row.key}")
+    page = html.page([ours])
+    found, _ = beside.beside([ours])
+    assert found
+    section = page.partition('<section id="published">')[2].partition("</section>")[0]
+    told = " ".join(plain(section).split())
+    for each in found:
+        assert all(
+            str(escape(text)) in told for text in (each.source, *each.reasons, *(text for cell in each.cells for text in cell.texts))
+        )
+    assert page.count("STSTNet") == section.count("STSTNet")
+    assert len(lines(page, "last")) == 1
+    assert "Measured beside published" not in html.page([dataclasses.replace(ours, source="synthetic")])
 
 
 def with_inner(row: Row) -> Row:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from merbench.board import render
+from merbench.board import beside, columns, render
 from merbench.board.pages import charts, words
 from merbench.board.pages.page import rendered
 from merbench.board.rows import Row
+from merbench.data import databases
+from merbench.scores import READINGS
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ def page(rows: Sequence[Row]) -> str:
         readings=_readings(every),
         incomplete=render.incomplete(rows),
         foot=render.FOOT,
+        beside=beside.beside(rows),
+        beside_columns=beside.COLUMNS,
+        beside_foot=beside.FOOT,
         charts=charts,
         render=render,
         words=words,
@@ -122,14 +127,15 @@ def page(rows: Sequence[Row]) -> str:
 
 def _table(index: int, title: str, members: list[Row]) -> Table:
     first = members[0]
-    columns = [*SCORES, *_parts(members), *COSTS, *_others(members)]
+    shown = [*SCORES, *_parts(members), *COSTS]
+    shown += _others(members, shown)
     facts = {
         "data": f"{first.on}, {first.source.replace('-', ' ')}",
         "scheme": first.scheme,
         "protocol": first.protocol,
         "preset": first.preset,
     }
-    return Table(f"table-{index}", title, facts, columns, [_body(name, members, columns) for name in _readings(members)], members)
+    return Table(f"table-{index}", title, facts, shown, [_body(name, members, shown) for name in _readings(members)], members)
 
 
 def _readings(rows: Iterable[Row]) -> list[str]:
@@ -142,7 +148,7 @@ def _unlike(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _body(reading: str, members: list[Row], columns: list[Column]) -> Body:
+def _body(reading: str, members: list[Row], shown: list[Column]) -> Body:
     """Return the rows that have a reading, by its UF1: ranked as the text tables rank, or apart; oracles without ranks."""
     there = [row for row in members if reading in row.readings]
     ranked = reading == words.RANKED
@@ -150,10 +156,10 @@ def _body(reading: str, members: list[Row], columns: list[Column]) -> Body:
         there.sort(key=lambda row: _order(-row.readings[reading].uf1))
     lines = []
     for place, row in enumerate(there, 1):
-        rank = render.cells(place, row)[0] if ranked else "-" if words.is_oracle(reading) else str(place)
-        lines.append(Line(row, rank, place, [column.cell(row, reading) for column in columns]))
+        rank = columns.place(row) if ranked else "-" if words.is_oracle(reading) else str(place)
+        lines.append(Line(row, rank, place, [column.cell(row, reading) for column in shown]))
     guesses = {0 if ranked else row.epochs: row for row in reversed(there)}  # the last epoch's chance is the same for any number of epochs
-    chance = [_chance(row, reading, epochs, columns) for epochs, row in sorted(guesses.items())]
+    chance = [_chance(row, reading, epochs, shown) for epochs, row in sorted(guesses.items())]
     return Body(reading, lines, chance, [row.method for row in members if row not in there])
 
 
@@ -161,7 +167,7 @@ def _order(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _chance(row: Row, reading: str, epochs: int, columns: list[Column]) -> Line:
+def _chance(row: Row, reading: str, epochs: int, shown: list[Column]) -> Line:
     """Return the row that guesses would have by a reading."""
     score = row.readings[reading]
     low, high = (score.chance_uf1 + side * score.chance_uf1_sd for side in (-2, 2))
@@ -171,7 +177,7 @@ def _chance(row: Row, reading: str, epochs: int, columns: list[Column]) -> Line:
         "UF1": Cell(render.number(score.chance_uf1), under=f"± {score.chance_uf1_sd:.3f}"),
         "95 % interval": Cell(chart=charts.bar(score.chance_uf1, (low, high), math.nan, said)),
     }
-    return Line(None, "", 0, [filled.get(column.name, Cell()) for column in columns])
+    return Line(None, "", 0, [filled.get(column.name, Cell()) for column in shown])
 
 
 def _value(value: float, under: str = "") -> Cell:
@@ -215,7 +221,8 @@ def _seeds(row: Row, _reading: str) -> Cell:
 
 
 def _time(row: Row, _reading: str) -> Cell:
-    return Cell(render.duration(row.seconds), order=_known(row.seconds))
+    under = "" if row.total_seconds is None else f"all {render.duration(row.total_seconds)}"
+    return Cell(render.duration(row.seconds), under, _known(row.seconds))
 
 
 def _memory(row: Row, _reading: str) -> Cell:
@@ -235,30 +242,33 @@ SCORES = (
 )
 
 COSTS = (
-    Column("optimism", "UF1 of the oracle less that of the last epoch; beside it that oracle, and guesses by its rule", _optimism),
+    Column("optimism gap", "UF1 of the oracle less that of the last epoch; beside it that oracle, and guesses by its rule", _optimism),
     Column("seeds", "trainings with all their folds; scores are means over them", _seeds),
     Column(
         "parameters",
         "trained, of one fold's network",
         lambda row, _: Cell(f"{row.parameters:,}" if row.parameters else "none", order=row.parameters),
     ),
-    Column("a fold", "training time of one fold", _time),
+    Column("a fold", "training time of one fold, a mean; below it of all folds and seeds together", _time),
     Column("memory", "most that a worker took", _memory),
+    Column(
+        "a clip",
+        "time to judge one clip, its flow or frames at hand",
+        lambda row, _: Cell(columns.milliseconds(row.clip_seconds), order=_known(row.clip_seconds)),
+    ),
     Column("run", "what merbench compare and report take; below it the beginning of its data's hash", _run, words=True),
 )
 
-ELSEWHERE = {"#", "oracle-subject", "chance by oracle", "annotations", *(column.name for column in (*SCORES, *COSTS))}
-"""Columns of the text tables that stand here in one form or another; any other of theirs is taken over as it is."""
+ELSEWHERE = {"#", "all folds", "annotations", *READINGS, *(f"chance by {name}" for name in ("oracle", *READINGS))}
+"""Columns of the text tables that stand here in another form; any other of theirs is taken over as it is."""
 
 
 def _parts(members: Sequence[Row]) -> list[Column]:
     """Return a column a database of a composite."""
     names = _unlike(name for row in members for score in row.readings.values() for name in score.parts)
-    return (
-        [Column(name, f"UF1 and UAR of the same predictions on the clips of {name}", _part(name)) for name in names]
-        if len(names) > 1
-        else []
-    )
+    titles = {name: known.title for name, known in databases.known().items()}
+    told = "UF1 and UAR of the same predictions on the clips of {}"
+    return [Column(titles.get(name, name), told.format(name), _part(name)) for name in names] if len(names) > 1 else []
 
 
 def _part(name: str) -> Callable[[Row, str], Cell]:
@@ -269,11 +279,11 @@ def _part(name: str) -> Callable[[Row, str], Cell]:
     return cell
 
 
-def _others(members: Sequence[Row]) -> list[Column]:
+def _others(members: Sequence[Row], shown: Sequence[Column]) -> list[Column]:
     """Return columns that the text tables have and this page does not know, as words."""
-    return [Column(name, "", _taken_over(index, members), words=True) for index, name in enumerate(render.COLUMNS) if name not in ELSEWHERE]
+    here = ELSEWHERE | {column.name for column in shown}
+    return [Column(each.name, "", _taken_over(each), words=True) for each in columns.columns(members) if each.name not in here]
 
 
-def _taken_over(index: int, members: Sequence[Row]) -> Callable[[Row, str], Cell]:
-    told = {row.key: render.cells(place, row)[index] for place, row in enumerate(members, 1)}
-    return lambda row, reading: Cell(told[row.key], order=told[row.key]) if reading == words.RANKED else Cell()
+def _taken_over(column: columns.Column) -> Callable[[Row, str], Cell]:
+    return lambda row, reading: Cell(text := column.of(row), order=text) if reading == words.RANKED else Cell()

@@ -13,8 +13,8 @@ NAMES = {
 }
 
 TOLD = {
-    "last": "the last epoch, fixed beforehand; ranked",
-    "inner": "the epoch was chosen by inner trainings on the training subjects alone; ranked apart from the last epoch",
+    "last": "fixed beforehand; ranked",
+    "inner": "the epoch was chosen by inner trainings on the training subjects alone; ranked apart, by UF1 alone",
     "oracle-subject": "for each held-out subject its best epoch, chosen on its own test clips; never ranked",
     "oracle-epoch": "one epoch for all, chosen on the held-out subjects; never ranked",
 }

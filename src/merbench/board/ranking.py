@@ -1,0 +1,201 @@
+"""Places within noise: who is better than whom in a table, by tests of every pair.
+
+Every two rows of a table are compared by `scores.paired_test` on the last epoch, and the p values corrected by Holm's rule for the number of
+pairs, so that with probability 0.95 no pair of the table is called different by luck. As many rows as are significantly better stand
+before a row for certain, and as many as are significantly worse after it; it may have any place between, and that is what the board
+shows. Such sets of places are right for all rows at once, again with probability 0.95 (Mogstad, Romano, Shaikh and Wilhelm, Review of
+Economic Studies 91, 2024).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merbench import guard, scores
+from merbench.board.rows import Row
+from merbench.foldfile import write
+from merbench.scores import Floats, Ints
+
+ALPHA = 0.05
+
+FILE = "ranking.json"
+"""In the folder of all runs: p by pair. A view; it may be deleted at any time."""
+
+FORMAT = 1
+"""Of that file; raised when p is computed in another way."""
+
+LARGEST = 2**24
+"""Bytes of that file: 100,000 pairs."""
+
+CHUNK = 10_000
+"""Replicates that are held at once."""
+
+Known = dict[str, float]
+"""p by pair, as `_name` calls it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The last epoch of one row by subject: all that UF1 depends on.
+
+    Attributes:
+        subjects: sorted.
+        truth: (subjects, C) true clips by class.
+        hits, predicted: (seeds, subjects, C) clips judged right, and clips judged to be of the class.
+    """
+
+    subjects: tuple[str, ...]
+    truth: Ints
+    hits: Ints
+    predicted: Ints
+
+
+def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
+    """Return the rows, each with the places that it may have in its table.
+
+    A row without a score, or whose UF1 has no value because a class never occurs, has none.
+
+    Args:
+        rows: of any tables.
+        root: folder of all runs, where p is kept from one time to the next; None keeps nothing.
+    """
+    found = list(rows)
+    kept = _read(root) if root else {}
+    known: Known = {}
+    tables: dict[tuple[str, ...], list[int]] = {}
+    for index, row in enumerate(found):
+        if row.readings and row.by_subject and not math.isnan(row.readings["last"].uf1):
+            tables.setdefault(row.table, []).append(index)
+    for members in tables.values():
+        for index, place in zip(members, places([found[each] for each in members], kept, known), strict=True):
+            found[index] = replace(found[index], place=place)
+    if root and known != kept:
+        _write(root, known)
+    return found
+
+
+def places(rows: Sequence[Row], kept: Known | None = None, known: Known | None = None) -> list[tuple[int, int]]:
+    """Return first and last place of each row of one table.
+
+    Args:
+        rows: with scores.
+        kept: p of pairs that were tested before.
+        known: takes p of all pairs of these rows.
+    """
+    pairs = list(itertools.combinations(range(len(rows)), 2))
+    replicates = max(scores.REPLICATES, math.ceil(2 * len(pairs) / ALPHA))  # with fewer, Holm's smallest p could never be below alpha
+    names = [_name(rows[a], rows[b], replicates) for a, b in pairs]
+    found = {pair: kept[name] for pair, name in zip(pairs, names, strict=True) if kept and name in kept}
+    judged = [_judged(row) for row in rows]
+    found |= compared(judged, [pair for pair in pairs if pair not in found], replicates)
+    if known is not None:
+        known |= {name: found[pair] for pair, name in zip(pairs, names, strict=True)}
+    better, worse = [0] * len(rows), [0] * len(rows)
+    for (a, b), p in zip(pairs, scores.holm([found[pair] for pair in pairs]), strict=True):
+        if p < ALPHA:
+            first, second = (a, b) if _difference(judged[a], judged[b]) > 0 else (b, a)
+            better[second] += 1
+            worse[first] += 1
+    return [(1 + better[index], len(rows) - worse[index]) for index in range(len(rows))]
+
+
+def compared(judged: Sequence[Judged], pairs: Sequence[tuple[int, int]], replicates: int) -> dict[tuple[int, int], float]:
+    """Return p of `scores.paired_test` for pairs of rows: the same swaps, drawn once for all of them.
+
+    Swapping a subject between two rows adds to one what it takes from the other, and every sum is of whole clips, so what a swap moves is
+    summed once a row, and a pair costs a subtraction. Of rows with unlike numbers of seeds the first of both are compared. Rows that do
+    not judge the same clips of the same subjects cannot be told apart: p is 1.
+
+    Args:
+        judged: rows.
+        pairs: positions of two rows each.
+        replicates: swaps.
+    """
+    comparable = [pair for pair in pairs if _comparable(judged[pair[0]], judged[pair[1]])]
+    extreme = dict.fromkeys(comparable, 0)
+    seen = {(a, b): abs(_difference(judged[a], judged[b])) for a, b in comparable}
+    rngs = {len(judged[a].subjects): np.random.default_rng([0, 1]) for a, _ in comparable}
+    for begin in range(0, replicates if comparable else 0, CHUNK):
+        many = min(CHUNK, replicates - begin)
+        swaps = {subjects: scores.swaps_of(rng, many, subjects) for subjects, rng in rngs.items()}
+        moved = {index: _moved(judged[index], swaps[len(judged[index].subjects)]) for index in {i for pair in comparable for i in pair}}
+        for a, b in comparable:
+            seeds = min(len(judged[a].hits), len(judged[b].hits))
+            gap = np.zeros(many)
+            for seed in range(seeds):
+                change = moved[b][seed] - moved[a][seed]
+                gap += _uf1(judged[a], seed, change) - _uf1(judged[b], seed, -change)
+            extreme[a, b] += int((np.abs(gap / seeds) >= seen[a, b] - 1e-12).sum())
+    return {pair: (1 + extreme[pair]) / (1 + replicates) if pair in extreme else 1.0 for pair in pairs}
+
+
+def _judged(row: Row) -> Judged:
+    subjects = tuple(sorted(row.by_subject))
+    classes = len(row.classes)
+    tables = np.array([row.by_subject[subject] for subject in subjects], dtype=np.int64).reshape(len(subjects), -1, classes, classes)
+    tables = tables.swapaxes(0, 1)  # (seeds, subjects, C, C)
+    return Judged(subjects, tables[0].sum(-1), np.diagonal(tables, axis1=-2, axis2=-1), tables.sum(-2))
+
+
+def _comparable(a: Judged, b: Judged) -> bool:
+    return a.subjects == b.subjects and np.array_equal(a.truth, b.truth) and not math.isnan(_difference(a, b))
+
+
+def _moved(judged: Judged, swaps: Floats) -> NDArray[np.float64]:
+    """Return hits and predicted clips of the swapped subjects, (seeds, 2C, replicates)."""
+    counts = np.concatenate([judged.hits, judged.predicted], axis=-1).astype(np.float64)
+    return np.ascontiguousarray((swaps @ counts).swapaxes(1, 2))
+
+
+def _uf1(judged: Judged, seed: int, change: Floats) -> Floats:
+    """Return UF1 of one seed after a change of its pooled hits and predicted clips, (2C, ...)."""
+    hits, predicted = np.split(change + _column(judged.hits[seed], judged.predicted[seed]), 2)
+    clips = predicted + _column(judged.truth)
+    f1 = np.divide(2 * hits, clips, out=np.full(clips.shape, np.nan), where=clips > 0)
+    mean: Floats = f1.mean(0)
+    return mean
+
+
+def _column(*counts: Ints) -> Ints:
+    """Return counts by subject and class, pooled over subjects, (classes, 1)."""
+    return np.concatenate([each.sum(0) for each in counts])[:, None]
+
+
+def _difference(a: Judged, b: Judged) -> float:
+    """Return by how much the UF1 of one exceeds that of the other, over the seeds that both have."""
+    seeds = min(len(a.hits), len(b.hits))
+    still = np.zeros((2 * a.truth.shape[1], 1))
+    return sum(float(_uf1(a, seed, still)[0] - _uf1(b, seed, still)[0]) for seed in range(seeds)) / seeds
+
+
+def _name(a: Row, b: Row, replicates: int) -> str:
+    return f"{' '.join(sorted((a.digest, b.digest)))} {replicates}"
+
+
+def _seal(pairs: Known) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, pairs], sort_keys=True).encode()).hexdigest()
+
+
+def _read(root: Path) -> Known:
+    """Return what was tested before; nothing where the file is missing, damaged, edited or of another version."""
+    try:
+        found = json.loads(guard.read(root / FILE, LARGEST))
+        pairs: Known = found["pairs"]
+        return pairs if found["seal"] == _seal(pairs) and all(0 < p <= 1 for p in pairs.values()) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _write(root: Path, pairs: Known) -> None:
+    with contextlib.suppress(OSError):  # a view only: on a read-only disk pairs are tested anew each time
+        write(root / FILE, json.dumps({"seal": _seal(pairs), "pairs": pairs}, indent=1).encode())
