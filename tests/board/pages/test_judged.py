@@ -22,6 +22,8 @@ def found(made: Made) -> Judged:
 
 
 def test_probabilities_stand_beside_their_clips(found: Judged, made: Made) -> None:
+    assert np.array_equal(found.last, found.probabilities[:, 4])
+    assert np.array_equal(found.predicted, found.probabilities[:, 4].argmax(-1))
     assert found.clips.tolist() == sorted(found.clips.tolist())
     for seed in (0, 1):
         for subject in SUBJECTS:
