@@ -123,7 +123,15 @@ def save(run: Run, path: Path) -> None:
     Raises:
         UserError: the run is not finished or damaged, or the file cannot be written.
     """
-    content = pack(run)
+    put(pack(run), path)
+
+
+def put(content: bytes, path: Path) -> None:
+    """Write the bytes of an archive, whole.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, content)

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import archive, audit, bench, board, clean, data, doctor, maps, methods, pages, perf, published, synth
+from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, synth
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.command("published")(published.published)
 app.command("possible")(published.possible)
 app.command("maps")(maps.maps)
 app.command("archive")(archive.archive)
+app.command("check")(check.check)
 
 
 def main() -> None:
