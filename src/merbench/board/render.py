@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 
 from merbench.board.rows import Row
+from merbench.scores import RANKED, Reading
 
 COLUMNS = (
     "#",
@@ -19,6 +20,7 @@ COLUMNS = (
     "95 % interval",
     "UAR",
     "accuracy",
+    "inner",
     "oracle-subject",
     "chance by oracle",
     "seeds",
@@ -29,15 +31,23 @@ COLUMNS = (
 )
 
 
-def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """Group rows that may be ranked with one another, each group by UF1 of the last epoch, with its heading."""
+NOT_RUN = "not run"
+
+
+def columns(reading: Reading = "last") -> tuple[str, ...]:
+    """Return the columns of a table that is ranked by a reading; the other reading that is ranked has one of its own."""
+    return tuple("last" if name == reading == "inner" else name for name in COLUMNS)
+
+
+def tables(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, list[Row]]]:
+    """Group rows that may be ranked with one another, each group by UF1 of a reading, with its heading; rows without the reading come last."""
     grouped: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.readings:
             grouped.setdefault(row.table, []).append(row)
     ordered = []
     for _, members in sorted(grouped.items()):
-        members.sort(key=lambda row: (-row.readings["last"].uf1, row.method))
+        members.sort(key=lambda row: (-row.readings[reading].uf1 if reading in row.readings else 1.0, row.method))
         names = Counter(row.method for row in members)
         members[:] = [replace(row, method=f"{row.method} ({row.key[:6]})") if names[row.method] > 1 else row for row in members]
         ordered.append((heading(members[0]), members))
@@ -52,17 +62,19 @@ def heading(row: Row) -> str:
     return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects, data {row.data[:6]}{tail}"
 
 
-def cells(rank: int, row: Row) -> tuple[str, ...]:
-    """Return a row's cells, one per entry of COLUMNS."""
-    last, oracle = row.readings["last"], row.readings.get("oracle-subject")
+def cells(rank: int, row: Row, reading: Reading = "last") -> tuple[str, ...]:
+    """Return a row's cells, one per entry of `columns`; a row without the reading has no rank."""
+    score, oracle = row.readings.get(reading), row.readings.get("oracle-subject")
+    other = row.readings.get("last" if reading == "inner" else "inner")
     return (
-        str(rank),
+        str(rank) if score else "",
         row.method,
-        number(last.uf1),
-        interval(last.uf1_interval),
-        number(last.uar),
-        number(last.accuracy),
-        number(oracle.uf1) if oracle else "not run",
+        number(score.uf1) if score else NOT_RUN,
+        interval(score.uf1_interval) if score else "",
+        number(score.uar) if score else "",
+        number(score.accuracy) if score else "",
+        number(other.uf1) if other else NOT_RUN,
+        number(oracle.uf1) if oracle else NOT_RUN,
         number(oracle.chance_uf1) if oracle else "",
         str(len(row.seeds)),
         f"{row.parameters:,}" if row.parameters else "none",
@@ -73,12 +85,19 @@ def cells(rank: int, row: Row) -> tuple[str, ...]:
 
 
 def chance_cells(row: Row) -> tuple[str, ...]:
-    """Return the cells of the row that guessing would have in the ``last`` reading."""
+    """Return the cells of the row that guessing would have: in ``last`` and in ``inner`` it is the same."""
     return ("", "chance (guesses)", number(row.readings["last"].chance_uf1), *("",) * (len(COLUMNS) - 3))
 
 
+RANKED_BY = {
+    "last": "Ranked by UF1 of the last epoch, pooled over all folds. inner takes each fold's epoch by trainings that left out training subjects "
+    "(training.inner=3), and is ranked apart: --reading inner.",
+    "inner": "Ranked by UF1 of the epoch that each fold has chosen by trainings that left out training subjects, pooled over all folds; what has "
+    "one epoch has no other to choose. Rows without such trainings (training.inner=3) are not ranked.",
+}
+
 FOOT = (
-    "Ranked by UF1 of the last epoch, pooled over all folds. oracle-subject picks each held-out subject's best epoch on its own test clips "
+    "oracle-subject picks each held-out subject's best epoch on its own test clips "
     "and is never ranked; beside it stands what guesses score by that rule. run is what merbench compare takes; "
     "annotations is a hash of clips, classes and frame numbers: another version of a sheet gives another."
 )
@@ -94,22 +113,27 @@ def incomplete(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the board as Markdown."""
-    parts = ["# merbench leaderboard"]
-    for title, members in tables(rows):
-        lines = [_line(COLUMNS), _line("---" for _ in COLUMNS)]
-        lines += [_line(cells(rank, row)) for rank, row in enumerate(members, 1)]
+def foot(reading: Reading = "last") -> str:
+    """Return what the columns mean."""
+    return f"{RANKED_BY[reading]} {FOOT}"
+
+
+def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
+    """Return the board as Markdown, ranked by a reading."""
+    parts = ["# merbench leaderboard" + (", by the inner epoch" if reading == "inner" else "")]
+    for title, members in tables(rows, reading):
+        lines = [_line(columns(reading)), _line("---" for _ in COLUMNS)]
+        lines += [_line(cells(rank, row, reading)) for rank, row in enumerate(members, 1)]
         lines.append(_line(chance_cells(members[0])))
         parts.append(f"## {title}\n\n" + "\n".join(lines))
     lacking = incomplete(rows)
     if lacking:
         parts.append("Not finished:\n\n" + "\n".join(f"- {line}" for line in lacking))
-    return "\n\n".join([*parts, FOOT]) + "\n"
+    return "\n\n".join([*parts, foot(reading)]) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return one line per run and reading; ``rankable`` with rows of the same on, source, scheme, protocol, preset and data only."""
+    """Return one line per run and reading; ``rankable`` with rows of the same reading, on, source, scheme, protocol, preset and data only."""
     records = [_record(row, name) for row in rows for name in row.readings]
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(records[0]) if records else ["on"], lineterminator="\n")
@@ -133,7 +157,7 @@ def _record(row: Row, reading: str) -> dict[str, object]:
     return {
         **{name: getattr(row, name) for name in same},
         "reading": reading,
-        "rankable": reading == "last",
+        "rankable": reading in RANKED,
         **{name: f"{value:.6f}" for name, value in numbers.items()},
         "seeds": len(row.seeds),
         **{name: getattr(row, name) for name in cost},

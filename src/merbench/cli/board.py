@@ -10,16 +10,21 @@ import typer
 
 from merbench.errors import UserError
 
-WIDE = 125
+WIDE = 155
+ReadingOption = Annotated[
+    Literal["last", "inner"],
+    typer.Option(help="By the last epoch, or by the one that each fold chose by inner trainings, of runs with training.inner=3."),
+]
 Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
 def leaderboard(
     format: Annotated[Literal["md", "csv", "json"] | None, typer.Option(help="Text for a file; left out: a table to read.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to the screen.")] = None,
+    reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
-    """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
+    """Show every run, ranked by UF1 of the last epoch (or --reading inner; csv and json hold every reading), apart by data, scheme, protocol and preset."""
     from merbench.board import render
     from merbench.board.rows import row_of
     from merbench.results import runs_in
@@ -39,9 +44,9 @@ def leaderboard(
     if not rows:
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     if format is None and out is None:
-        _show(rows)
+        _show(rows, reading)
         return
-    text = render.FORMATS[format or "md"](rows)
+    text = render.markdown(rows, reading) if format in (None, "md") else render.FORMATS[format](rows)
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -55,7 +60,7 @@ def leaderboard(
         ) from error
 
 
-def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show(rows: list, reading: Literal["last", "inner"]) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
     from rich.console import Console
     from rich.table import Table
 
@@ -64,17 +69,22 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    left_out = {"accuracy", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold"} if console.width < WIDE else set()
-    kept = [index for index, name in enumerate(render.COLUMNS) if name not in left_out]
-    for title, members in render.tables(rows):
+    left_out = (
+        {"accuracy", "inner", "last", "oracle-subject", "chance by oracle", "seeds", "parameters", "a fold"}
+        if console.width < WIDE
+        else set()
+    )
+    names = render.columns(reading)
+    kept = [index for index, name in enumerate(names) if name not in left_out]
+    for title, members in render.tables(rows, reading):
         table = Table(
             title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
         for index in kept:
-            name = render.COLUMNS[index]
+            name = names[index]
             table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method", overflow="fold")
         for rank, row in enumerate(members, 1):
-            cells = render.cells(rank, row)
+            cells = render.cells(rank, row, reading)
             table.add_row(*(cells[index].replace("[", "\\[") for index in kept))
         chance = render.chance_cells(members[0])
         table.add_row(*(chance[index] for index in kept), style="dim")
@@ -82,19 +92,18 @@ def _show(rows: list) -> None:  # type: ignore[type-arg]  # of Row, which is not
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
     if left_out:
-        console.print(
-            f"ranked by UF1 of the last epoch; with {WIDE} columns or --format md: oracles beside their chance, costs", style="dim"
-        )
+        console.print(f"ranked by UF1 of the {reading} epoch; with {WIDE} columns or --format md: other readings, costs", style="dim")
     else:
-        console.print(render.FOOT, style="dim", soft_wrap=True)
+        console.print(render.foot(reading), style="dim", soft_wrap=True)
 
 
 def compare(
     first: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
     second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
+    reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
-    """Test whether two runs differ, paired over subjects, by their last epoch."""
+    """Test whether two runs differ, paired over subjects, by their last epoch or (--reading inner) by the one that each fold chose."""
     from merbench.board.compare import compare_runs, find
 
-    typer.echo(compare_runs(find(runs, first), find(runs, second)))
+    typer.echo(compare_runs(find(runs, first), find(runs, second), reading))
