@@ -47,7 +47,7 @@ def test_what_inner_trainings_said_goes_round_and_is_not_there_without_them(tmp_
     write_fold(path, dataclasses.replace(result, inner=counts))
     again, about = read_fold(path), read_metadata(path)
     assert again.inner is not None
-    assert (again.inner.tolist(), again.inner.dtype, about["format"]) == (counts.tolist(), np.int64, 3)
+    assert (again.inner.tolist(), str(again.inner.dtype), about["format"]) == (counts.tolist(), "int64", 3)
     assert again.probabilities.tobytes() == result.probabilities.tobytes()
     write_fold(path, result)
     about = read_metadata(path)

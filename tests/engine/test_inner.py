@@ -240,10 +240,12 @@ def leaking(side: str) -> Callable[..., tuple[inner.Part, ...]]:
     honest = inner.split
 
     def split(request: Request, clips: Sequence[Clip], fold: Fold, seed: int) -> tuple[inner.Part, ...]:
-        def spoilt(part: inner.Part) -> Fold:
-            return dataclasses.replace(part.fold, **{side: (*getattr(part.fold, side), *fold.test)})
+        def spoilt(half: Fold) -> Fold:
+            if side == "train":
+                return dataclasses.replace(half, train=(*half.train, *fold.test))
+            return dataclasses.replace(half, test=(*half.test, *fold.test))
 
-        return tuple(dataclasses.replace(part, fold=spoilt(part)) for part in honest(request, clips, fold, seed))
+        return tuple(dataclasses.replace(part, fold=spoilt(part.fold)) for part in honest(request, clips, fold, seed))
 
     return split
 

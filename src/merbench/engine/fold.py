@@ -108,7 +108,8 @@ def train(
         measures = _measures(method, recorder.held_out, known, fold, device)
         matrices = []
         for part in inner.split(request, prepared.clips, fold, seed):
-            gc.collect()  # the training before: a Trainer and its module hold each other
+            if gc.get_freeze_count():  # in a worker: the training before is let go, whose Trainer and module hold each other
+                gc.collect()
             _, looked = one(part, streams.key_of(key, "inner", part.number), inner.after(part.number, trainings, tick))
             matrices.append(inner.judged(everything, part, looked.probabilities, classes))
         tick(1.0)
