@@ -60,7 +60,7 @@ def of_tables(method: str, tables: np.ndarray) -> Row:
         peak_mib=None,
         classes=("a", "b", "c"),
         readings={"last": last},
-        by_subject=subjects,
+        by_subject={"last": subjects},
         digest=f"digest of {method}",
     )
 
@@ -74,7 +74,7 @@ def test_p_is_that_of_the_paired_test(tmp_path: Path) -> None:
     """Also of unlike numbers of seeds, of which the first are compared."""
     asked = {"a": (0.95, 1), "b": (0.8, 3), "c": (0.3, 2)}
     runs = [make_run(tmp_path, name, quality=quality, seeds=seeds) for name, (quality, seeds) in asked.items()]
-    judged = [ranking._judged(row_of(run)) for run in runs]
+    judged = [ranking._judged(row_of(run), "last") for run in runs]
     found = ranking.compared(judged, list(itertools.combinations(range(3), 2)), scores.REPLICATES)
     assert found == {(a, b): paired(runs[a], runs[b]).tests["UF1"].p for a, b in found}
     assert min(found.values()) < 0.003, "two of 1,024 swaps of ten subjects do as much"
@@ -134,7 +134,7 @@ def test_so_many_rows_that_ten_thousand_swaps_cannot_tell(monkeypatch: pytest.Mo
 
 
 def test_more_swaps_than_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = [ranking._judged(made("a", 0.8)), ranking._judged(made("b", 0.7))]
+    judged = [ranking._judged(made("a", 0.8), "last"), ranking._judged(made("b", 0.7), "last")]
     whole = ranking.compared(judged, [(0, 1)], 1000)
     monkeypatch.setattr(ranking, "CHUNK", 300)
     assert ranking.compared(judged, [(0, 1)], 1000) == whole
@@ -142,8 +142,8 @@ def test_more_swaps_than_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_rows_that_do_not_judge_the_same_clips_cannot_be_told_apart() -> None:
     good, poor = made("good", 0.97), made("poor", 0.35)
-    fewer = dataclasses.replace(poor, by_subject=dict(list(poor.by_subject.items())[1:]))
-    other = dataclasses.replace(poor, by_subject={name: [[2, 0, 0, 0, 3, 0, 1, 0, 0]] for name in poor.by_subject})
+    fewer = dataclasses.replace(poor, by_subject={"last": dict(list(poor.by_subject["last"].items())[1:])})
+    other = dataclasses.replace(poor, by_subject={"last": {name: [[2, 0, 0, 0, 3, 0, 1, 0, 0]] for name in poor.by_subject["last"]}})
     assert places([good, poor]) == [(1, 1), (2, 2)]
     assert places([good, fewer]) == places([good, other]) == [(1, 2), (1, 2)]
 
@@ -152,17 +152,36 @@ def test_a_row_whose_score_has_no_value_has_no_place_and_stands_last() -> None:
     empty = np.zeros((1, SUBJECTS, CLASSES, CLASSES), np.int64)
     empty[..., 0, 0] = 4
     rows = placed([of_tables("none", empty), made("some", 0.9)])
-    assert [row.place for row in rows] == [None, (1, 1)]
+    assert [row.places for row in rows] == [{}, {"last": (1, 1)}]
     ((_, members),) = render.tables(rows)
     assert [row.method for row in members] == ["some", "none"]
-    assert "| - | none | - |" in render.markdown(rows)
+    assert "|  | none | - |" in render.markdown(rows)
 
 
 def test_tables_are_ranked_apart_and_what_has_no_score_is_left() -> None:
     best, worst = made("best", 0.97), made("worst", 0.35)
     hasty = dataclasses.replace(made("hasty", 0.95), preset="quick")
     begun = dataclasses.replace(worst, readings={}, by_subject={})
-    assert [row.place for row in placed([worst, hasty, best, begun])] == [(2, 2), (1, 1), (1, 1), None]
+    assert [row.places.get("last") for row in placed([worst, hasty, best, begun])] == [(2, 2), (1, 1), (1, 1), None]
+
+
+def test_every_reading_that_is_ranked_is_ranked_by_itself() -> None:
+    good, poor = made("good", 0.97), made("poor", 0.35)
+    changed = [
+        dataclasses.replace(
+            one,
+            readings={**one.readings, "inner": other.readings["last"]},
+            by_subject={**one.by_subject, "inner": other.by_subject["last"]},
+        )
+        for one, other in ((good, poor), (poor, good))
+    ]
+    rows = placed([*changed, made("without", 0.95)])
+    assert [row.places.get("inner") for row in rows] == [(2, 2), (1, 1), None]
+    assert [row.places["last"] for row in rows] == [(1, 2), (3, 3), (1, 2)]
+    text = render.markdown(rows, "inner")
+    assert "| 2 | good |" in text
+    assert "| 1 | poor |" in text
+    assert "|  | without | not run |" in text
 
 
 def test_what_was_tested_is_not_tested_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,17 +224,17 @@ def test_what_was_tested_is_not_tested_again(tmp_path: Path, monkeypatch: pytest
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / ranking.FILE).mkdir()
     rows = [made("a", 0.95), made("b", 0.3)]
-    assert [row.place for row in placed(rows, tmp_path)] == [(1, 1), (2, 2)]
-    assert [row.place for row in placed(rows, tmp_path / "not" / "there")] == [(1, 1), (2, 2)]
+    assert [row.places["last"] for row in placed(rows, tmp_path)] == [(1, 1), (2, 2)]
+    assert [row.places["last"] for row in placed(rows, tmp_path / "not" / "there")] == [(1, 1), (2, 2)]
     assert [path.name for path in tmp_path.iterdir()] == [ranking.FILE], "nothing unfinished stays"
 
 
 def test_places_stand_in_every_text(tmp_path: Path) -> None:
     rows = placed([made("a", 0.95), made("b", 0.94), made("c", 0.3)])
-    assert [row.place for row in rows] == [(1, 2), (1, 2), (3, 3)]
+    assert [row.places["last"] for row in rows] == [(1, 2), (1, 2), (3, 3)]
     text = render.markdown(rows)
     assert "| 1-2 | a |" in text
     assert "| 3 | c |" in text
-    assert [row["place"] for row in json.loads(render.as_json(rows))] == [[1, 2], [1, 2], [3, 3]]
+    assert [row["places"]["last"] for row in json.loads(render.as_json(rows))] == [[1, 2], [1, 2], [3, 3]]
     assert "by_subject" not in render.as_json(rows)
     assert ",last,True,1,2," in render.as_csv(rows)

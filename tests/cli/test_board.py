@@ -54,7 +54,7 @@ def test_places_are_kept_from_one_board_to_the_next(several: Path, cli: Cli, mon
     assert (several / "runs" / ranking.FILE).is_file()
     monkeypatch.setattr("merbench.scores.swaps_of", lambda *_: pytest.fail("a pair is tested again"))
     assert cli("leaderboard").out == first
-    rows = {row["method"]: row["place"] for row in json.loads(cli("leaderboard", "--format", "json").out)}
+    rows = {row["method"]: row["places"]["last"] for row in json.loads(cli("leaderboard", "--format", "json").out)}
     assert rows == {"good": [1, 1], "poor": [2, 2], "hasty": [1, 1]}
 
 
