@@ -200,6 +200,7 @@ def test_settings_that_came_later_move_no_run_that_does_not_use_them(tmp_path: P
             "crop=0.9",
             "crop_at=anywhere",
             "brightness=20",
+            "inner=3",
         )
     }
     assert len({*used, key(ask())}) == len(config.LATER) + 1

@@ -22,7 +22,7 @@ Face = Literal["aligned", "owner"]
 LONGEST = 2**20
 """Bytes of a YAML file of ours, with room to spare."""
 
-LATER = ("balance", "schedule", "decay", "decay_every", "rotate", "crop", "crop_at", "brightness")
+LATER = ("balance", "schedule", "decay", "decay_every", "rotate", "crop", "crop_at", "brightness", "inner")
 """Settings of training that came when runs were kept already. At their defaults they stand in no request, key or plan, which are those of
 before: whoever does not use them finds finished runs finished."""
 
@@ -71,6 +71,8 @@ class Training:
         crop: training clips are cropped to this side, in sides of the face, and brought back to their size.
         crop_at: in one of the four ``corners``, or ``anywhere`` in the face.
         brightness: with probability one half all frames of a training clip are brighter or darker, by at most so many grey levels of 255.
+        inner: each fold also trains so many models that each leave out a share of its training subjects; by them reading ``inner`` chooses the
+            epoch. The fold's own training is the same bits with and without them.
     """
 
     epochs: int = 60
@@ -88,6 +90,7 @@ class Training:
     crop: float = 1.0
     crop_at: Literal["corners", "anywhere"] = "corners"
     brightness: float = 0.0
+    inner: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

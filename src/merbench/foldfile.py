@@ -25,8 +25,9 @@ from merbench import guard
 from merbench.errors import UserError
 from merbench.sample import is_of
 
-FORMAT = 2
-"""Of the fold file; raised when its columns or metadata change. 1 had no seal."""
+FORMAT, FORMAT_INNER = 2, 3
+"""Of the fold file; raised when its columns or metadata change. 1 had no seal; 3 has what inner trainings left, where there were any: else a
+file is of format 2, to the byte as it was before there were any."""
 
 LARGEST = 2**28
 """Bytes of a fold file: 10,000 epochs of a subject with a hundred clips and seven classes are 40 MB."""
@@ -51,6 +52,8 @@ class FoldResult:
         weights: SHA-256 of the trained weights.
         environment: engine, device type and versions.
         measures: what else the method tells of its held-out clips, by name, one number a clip.
+        inner: (E, classes, classes) counts by recorded epoch, rows true, columns predicted: what inner trainings said of the training subjects
+            that they left out, added up; None where there were none.
         run: key of the run, the name of its folder; filled in where the fold is written.
         plan: ``results.plan`` of the run.
     """
@@ -66,6 +69,7 @@ class FoldResult:
     weights: str
     environment: Mapping[str, str]
     measures: Mapping[str, list[float]] = field(default_factory=dict)
+    inner: NDArray[np.int64] | None = None
     run: str = ""
     plan: str = ""
 
@@ -131,6 +135,8 @@ def write_fold(path: Path, result: FoldResult) -> None:
         "measures": dict(result.measures),
         "columns": _columns_hash(result),
     }
+    if result.inner is not None:
+        about |= {"format": FORMAT_INNER, "inner": result.inner.tolist()}
     about["seal"] = _seal(about)
     table = pa.table(columns).replace_schema_metadata({"merbench": json.dumps(about, sort_keys=True)})
     sink = pa.BufferOutputStream()
@@ -212,9 +218,9 @@ def _opened(path: Path) -> pq.ParquetFile:
 
 def _metadata(file: pq.ParquetFile) -> dict[str, Any]:
     about: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"merbench"])
-    if about["format"] != FORMAT:
-        raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
-    guard.checked(about, KINDS)
+    if about["format"] not in (FORMAT, FORMAT_INNER):
+        raise ValueError(f"its format is {str(about['format'])[:60]}, this version reads {FORMAT} and {FORMAT_INNER}")
+    guard.checked(about, KINDS | ({"inner": list[list[list[int]]]} if about["format"] == FORMAT_INNER else {}))
     if about["seal"] != _seal(about):
         raise ValueError("what it says of itself was changed after it was written")
     return about
@@ -250,6 +256,7 @@ def _result(table: pa.Table, about: dict[str, Any]) -> FoldResult:
         raise ValueError("the probabilities of a clip do not lie between 0 and 1, or do not sum to 1")
     if any(len(values) != count or {*map(type, values)} - {float, int} for values in about["measures"].values()):  # NaN is no measure taken
         raise ValueError("a measure has not one number a clip")
+    inner = _inner(about["inner"], len(epochs), len(about["classes"])) if "inner" in about else None
     return FoldResult(
         held_out=about["subject"],
         seed=about["seed"],
@@ -262,9 +269,25 @@ def _result(table: pa.Table, about: dict[str, Any]) -> FoldResult:
         weights=about["weights"],
         environment=about["environment"],
         measures=about["measures"],
+        inner=inner,
         run=about["run"],
         plan=about["plan"],
     )
+
+
+def _inner(matrices: list[list[list[int]]], epochs: int, classes: int) -> NDArray[np.int64]:
+    """Return inner confusion matrices as an array (E, C, C).
+
+    Raises:
+        ValueError: they are not one for each epoch, of the same clips.
+    """
+    shapes = {(len(matrix), *map(len, matrix)) for matrix in matrices}
+    if len(matrices) != epochs or shapes != {(classes,) * (classes + 1)}:
+        raise ValueError("the inner trainings have not one confusion matrix an epoch")
+    counts = np.array(matrices, dtype=np.int64)
+    if counts.min() < 0 or not 0 < counts[0].max() <= ROWS or (counts.sum(2) != counts[0].sum(1)).any():
+        raise ValueError("the inner trainings judge other clips in other epochs, or none")
+    return counts
 
 
 TOLERANCE = 1e-3

@@ -22,6 +22,9 @@ from merbench.registry import nearest
 MOST = {"epochs": 10_000, "batch": 1_000_000, "decay_every": 10_000}
 """Whole numbers of training that mean something; papers train for 900 epochs, and all sets together have a few thousand clips."""
 
+INNER = 20
+"""Most inner trainings of a fold: each leaves out a share of the training subjects, and a single database has some sixteen."""
+
 RANGES: dict[str, tuple[float, float, str]] = {
     "decay": (0.0, 1.0, "a number from 0 to 1: what the rate is multiplied by"),
     "rotate": (0.0, 180.0, "degrees from 0 to 180"),
@@ -222,6 +225,12 @@ def _check(training: Training) -> None:
                 where=f"training.{name}",
                 remedy=f"give a whole number from 1 to {most:,}",
             )
+    if training.inner and not 2 <= training.inner <= INNER:
+        raise UserError(
+            f"training.inner is {str(training.inner)[:60]}",
+            where="training.inner",
+            remedy=f"give a whole number from 2 to {INNER}, such as 3, or 0 for none: each inner training leaves out so large a share of the subjects",
+        )
     for name in ("lr", "weight_decay"):
         if not 0 <= getattr(training, name) < math.inf:
             raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy="give a finite number from 0")

@@ -228,7 +228,8 @@ class Run:
                     where=self.fold_path(name),
                     remedy="delete it and run the same command again: only this fold is trained",
                 )
-            if fold.plan != plan or list(fold.classes) != provenance.classes:
+            asked = bool(request.training.inner) == (fold.inner is not None)
+            if fold.plan != plan or list(fold.classes) != provenance.classes or not asked:
                 raise UserError(
                     "the request or the provenance of a run was changed after this fold was trained",
                     where=self.fold_path(name),

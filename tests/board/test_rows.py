@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from merbench import scores
-from merbench.board import compare, render, rows
+from merbench.board import compare, ranking, render, rows
 from merbench.config import Data, Request, Training, run_key
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, write_fold
@@ -31,14 +31,18 @@ def make_run(
     quality: float = 0.6,
     key: str = "k0",
     record: str = "every",
+    inner: int = 0,
     **request: object,
 ) -> Run:
-    """Write a run of 10 subjects and 60 clips; ``quality`` is the share of clips judged right in the last epoch."""
+    """Write a run of 10 subjects and 60 clips; ``quality`` is the share of clips judged right in the last epoch.
+
+    Inner trainings judged 18 clips of each class, by luck.
+    """
     asked = Request(
         method=method,
         arguments={},
         data=Data("smic+casme2"),
-        training=Training(epochs=epochs, record=record),  # type: ignore[arg-type]
+        training=Training(epochs=epochs, record=record, inner=inner),  # type: ignore[arg-type]
     )
     asked = dataclasses.replace(asked, **request)  # type: ignore[arg-type]
     name = run_key(asked, key, {}, "")
@@ -76,6 +80,7 @@ def make_run(
                 {},
                 "w",
                 {},
+                inner=rng.multinomial(18, np.ones(3) / 3, (len(kept), 3)).astype(np.int64) if inner else None,
             )
             run.keep(result, run.request, provenance)
             provenance.costs[result.name] = {"seconds": 2.0 + seed, "peak_mib": 100.0 + seed}
@@ -133,8 +138,103 @@ def test_seeds_are_averaged_never_pooled(tmp_path: Path) -> None:
 
 def test_one_recorded_epoch_has_no_oracle(tmp_path: Path) -> None:
     assert list(rows.row_of(make_run(tmp_path, record="last")).readings) == ["last"]
-    assert list(rows.row_of(make_run(tmp_path, epochs=1, key="k1")).readings) == ["last"]
     assert rows.row_of(make_run(tmp_path, record="last")).epochs == 4
+
+
+def test_what_has_one_epoch_has_no_other_to_choose(tmp_path: Path) -> None:
+    readings = rows.row_of(make_run(tmp_path, epochs=1)).readings
+    assert list(readings) == ["last", "inner"]
+    assert readings["inner"] == readings["last"]
+
+
+def chosen(run: Run, seed: int = 0) -> np.ndarray:
+    """Choose each fold's epoch by hand, and return the predictions of it."""
+    found = []
+    for subject in SUBJECTS:
+        fold = run.results([f"{subject.replace('/', '--')}--s{seed}"])[0]
+        assert fold.inner is not None
+        pairs = [zip(*((t, p) for t in range(3) for p in range(3) for _ in range(matrix[t, p])), strict=True) for matrix in fold.inner]
+        found.append(fold.probabilities[int(np.argmax([f1_score(*pair, average="macro") for pair in pairs]))].argmax(-1))
+    return np.concatenate(found)
+
+
+def test_inner_takes_each_folds_own_epoch(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=2, epochs=7, inner=3)
+    row = rows.row_of(run)
+    assert list(row.readings) == ["last", "inner", "oracle-subject", "oracle-epoch"]
+    found = row.readings["inner"]
+    truth = pooled(run)[0]
+    by_hand = [chosen(run, seed) for seed in range(2)]
+    assert found.uf1 == pytest.approx(np.mean([f1_score(truth, each, average="macro") for each in by_hand]))
+    assert found.uar == pytest.approx(np.mean([recall_score(truth, each, average="macro") for each in by_hand]))
+    assert (found.chance_uf1, found.chance_uf1_sd) == (row.readings["last"].chance_uf1, row.readings["last"].chance_uf1_sd)
+    assert row == rows.row_of(run), "and so from the summary"
+    twin = rows.row_of(make_run(tmp_path, "twin", seeds=2, epochs=7))
+    assert list(twin.readings) == ["last", "oracle-subject", "oracle-epoch"]
+    assert twin.readings["last"].uf1 != found.uf1
+
+
+def test_the_choice_does_not_look_at_the_held_out_subject(tmp_path: Path) -> None:
+    """Other labels and predictions of the held-out clips move scores, never the epoch."""
+    run = make_run(tmp_path, epochs=7, inner=3)
+    folds = run.results([f"{subject.replace('/', '--')}--s0" for subject in SUBJECTS])
+    before = rows.predictions(run, folds).chosen
+    assert before is not None
+    assert len(set(before.tolist())) > 1
+    rng = np.random.default_rng(0)
+    other = [
+        dataclasses.replace(fold, labels=rng.permutation(fold.labels), probabilities=rng.permuted(fold.probabilities, axis=2))
+        for fold in folds
+    ]
+    after = rows.predictions(run, other).chosen
+    assert np.array_equal(before, after)  # type: ignore[arg-type]
+
+
+def test_a_fold_without_the_inner_trainings_that_were_asked_for_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, inner=3)
+    fold = run.results(["smic--s2--s0"])[0]
+    write_fold(run.fold_path("smic--s2--s0"), dataclasses.replace(fold, inner=None))
+    with pytest.raises(UserError, match="was changed after this fold was trained"):
+        rows.row_of(run)
+
+
+def test_a_table_by_inner_ranks_who_has_it(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, "chooses", inner=3, quality=0.2),
+        make_run(tmp_path, "chooses_too", inner=3, quality=0.3),
+        make_run(tmp_path, "good", quality=1.0),
+        make_run(tmp_path, "closed", epochs=1, quality=0.9),
+    ]
+    found = ranking.placed(rows.row_of(run) for run in runs)
+    ((_, last),) = render.tables(found)
+    ((_, by_inner),) = render.tables(found, "inner")
+    assert [row.method for row in last][:2] == ["good", "closed"]
+    assert (by_inner[0].method, by_inner[-1].method) == ("closed", "good")
+    lines = [line.split(" | ") for line in render.markdown(found, "inner").splitlines() if line.startswith("|")]
+    assert lines[0][6] == "last"
+    assert [line[0] for line in lines[2:]] == ["| 1", "| 2-3", "| 2-3", "| ", "| "]
+    assert lines[5][1:4] == ["good", "not run", ""]
+    assert [line[6] for line in lines[2:6]] == [f"{row.readings['last'].uf1:.4f}" for row in by_inner]
+    plain = [line.split(" | ") for line in render.markdown(found).splitlines() if line.startswith("|")]
+    assert (plain[0][6], plain[2][1], plain[2][6]) == ("inner", "good", "not run")
+    listed = list(csv.DictReader(io.StringIO(render.as_csv(found))))
+    assert [(line["method"], line["rankable"]) for line in listed if line["reading"] == "inner"] == [
+        (name, "True") for name in ("chooses", "chooses_too", "closed")
+    ]
+
+
+def test_compare_by_inner(tmp_path: Path) -> None:
+    a, b, without = make_run(tmp_path, "a", inner=3), make_run(tmp_path, "b", inner=2, epochs=5), make_run(tmp_path, "without")
+    said = compare.compare_runs(a, b, "inner")
+    gap = rows.row_of(a).readings["inner"].uf1 - rows.row_of(b).readings["inner"].uf1
+    assert "inner epoch, 1 seed" in said
+    assert f"{gap:+.4f}" in said
+    assert said != compare.compare_runs(a, b)
+    with pytest.raises(UserError, match="has no inner trainings"):
+        compare.compare_runs(a, without, "inner")
+    closed = make_run(tmp_path, "closed", epochs=1)
+    gap = rows.row_of(a).readings["inner"].uf1 - rows.row_of(closed).readings["last"].uf1
+    assert f"{gap:+.4f}" in compare.compare_runs(a, closed, "inner")
 
 
 def test_a_run_without_all_folds_has_no_score(tmp_path: Path) -> None:

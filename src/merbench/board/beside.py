@@ -23,8 +23,8 @@ COLUMNS = ("part", "score", "paper", "ours", "95 % interval", "gap", "oracle-sub
 SCORES = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
 
 FIDELITY = {
-    "port": "is taken from public code",
-    "reconstruction": "is a reconstruction",
+    "port": "from public code",
+    "reconstruction": "reconstructed",
 }
 
 FIELDS = ("run", "method", "published", "source", "status", "selection", *COLUMNS, "reasons")
@@ -214,7 +214,7 @@ def _reasons(row: Row, theirs: Sequence[Flagged], method: Ours) -> tuple[str, ..
     for fidelity, told in FIDELITY.items():
         ours_so = [what for what in ("network", "training") if getattr(method, what) == fidelity]
         if ours_so:
-            reasons.append(f"our {' and '.join(ours_so)} {told}: merbench methods {method.method} tells how")
+            reasons.append(f"our {' and '.join(ours_so)}: {told}; merbench methods {method.method} tells more")
     whole = _whole(first)
     if whole and whole.one.status == "published":
         reasons += [f"of the paper's cells: {told}" for told in (whole.one.note, *whole.flags) if told]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from merbench.board.rows import Row, Score
 from merbench.data import databases
-from merbench.scores import READINGS
+from merbench.scores import RANKED, Reading
+
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,28 @@ class Column:
     chance: Callable[[Row], str] = lambda _: ""
 
 
-def columns(rows: Sequence[Row]) -> list[Column]:
-    """Return all columns of one table, in order; those of parts and of other readings where a row has them."""
+def columns(rows: Sequence[Row], reading: Reading = "last") -> list[Column]:
+    """Return all columns of one table, in order; those of parts and of other readings where a row has them.
+
+    Args:
+        rows: of the table.
+        reading: by which it is ranked; a row without it has no cells of it. Guessing scores the same by each that is ranked.
+    """
+
+    def cell(of: Callable[[Score], str], otherwise: str = "") -> Callable[[Row], str]:
+        return lambda row: of(row.readings[reading]) if reading in row.readings else otherwise
+
     return [
-        Column("#", place, 0),
+        Column("#", lambda row: place(row, reading), 0),
         Column("method", lambda row: row.method, 0, lambda _: "chance (guesses)"),
-        Column("UF1", lambda row: number(_last(row).uf1), 0, lambda row: number(_last(row).chance_uf1)),
-        Column("95 % interval", lambda row: interval(_last(row).uf1_interval), 1),
-        Column("UAR", lambda row: number(_last(row).uar), 2),
-        Column("accuracy", lambda row: number(_last(row).accuracy), 5),
-        *_parts(rows),
-        *(column for reading in READINGS if reading != "last" for column in _reading(reading, rows)),
+        Column("UF1", cell(lambda score: number(score.uf1), NOT_RUN), 0, lambda row: number(row.readings["last"].chance_uf1)),
+        Column("95 % interval", cell(lambda score: interval(score.uf1_interval)), 1),
+        Column("UAR", cell(lambda score: number(score.uar)), 2),
+        Column("accuracy", cell(lambda score: number(score.accuracy)), 5),
+        *(Column(other, _other(other), 4) for other in RANKED if other != reading),
+        *_parts(rows, reading),
+        *_oracle_subject(),
+        *_oracle_epoch(rows),
         Column("seeds", lambda row: str(len(row.seeds)), 3),
         Column("parameters", lambda row: f"{row.parameters:,}" if row.parameters else "none", 8),
         Column("a fold", lambda row: duration(row.seconds), 9),
@@ -50,42 +63,48 @@ def columns(rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def _parts(rows: Sequence[Row]) -> list[Column]:
-    present = {name for row in rows for name in _last(row).parts}
+def _parts(rows: Sequence[Row], reading: Reading) -> list[Column]:
+    present = {name for row in rows if reading in row.readings for name in row.readings[reading].parts}
     known = databases.known()
     ordered = [*(name for name in known if name in present), *sorted(present - set(known))]
-    return [Column(known[name].title if name in known else name, _part(name), 7) for name in ordered] if len(ordered) > 1 else []
+    return [Column(known[name].title if name in known else name, _part(name, reading), 7) for name in ordered] if len(ordered) > 1 else []
 
 
-def _part(database: str) -> Callable[[Row], str]:
+def _part(database: str, reading: Reading) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
-        part = _last(row).parts.get(database)
+        part = row.readings[reading].parts.get(database) if reading in row.readings else None
         return f"{number(part[0])} / {number(part[1])}" if part else "-"
 
     return cell
 
 
-def _reading(reading: str, rows: Sequence[Row]) -> list[Column]:
-    """Return the columns of another reading: its UF1 and what guesses score by it, and of the oracle by which papers choose how much it flatters."""
+def _other(reading: Reading) -> Callable[[Row], str]:
+    return lambda row: number(row.readings[reading].uf1) if reading in row.readings else NOT_RUN
 
-    def cell(of: Callable[[Row, Score], float]) -> Callable[[Row], str]:
-        return lambda row: number(of(row, row.readings[reading])) if reading in row.readings else ""
 
-    if reading != "oracle-subject" and not any(reading in row.readings for row in rows):
-        return []
-    first = reading == "oracle-subject"
-    found = [
-        Column(reading, lambda row: number(row.readings[reading].uf1) if reading in row.readings else "not run", 4 if first else 13),
-        Column(f"chance by {'oracle' if first else reading}", cell(lambda _, score: score.chance_uf1), 6 if first else 14),
+def _chance(reading: Reading) -> Callable[[Row], str]:
+    return lambda row: number(row.readings[reading].chance_uf1) if reading in row.readings else ""
+
+
+def _oracle_subject() -> list[Column]:
+    """Return the oracle by which papers choose, how much it flatters, and what guesses score by it."""
+    return [
+        Column("oracle-subject", _other("oracle-subject"), 4),
+        Column("optimism gap", lambda row: f"{gap:+.4f}" if (gap := optimism(row)) is not None else "", 6),
+        Column("chance by oracle", _chance("oracle-subject"), 6),
     ]
-    gap = Column("optimism gap", lambda row: f"{gap:+.4f}" if (gap := optimism(row)) is not None else "", 6)
-    return [found[0], gap, found[1]] if first else found
+
+
+def _oracle_epoch(rows: Sequence[Row]) -> list[Column]:
+    if not any("oracle-epoch" in row.readings for row in rows):
+        return []
+    return [Column("oracle-epoch", _other("oracle-epoch"), 13), Column("chance by oracle-epoch", _chance("oracle-epoch"), 14)]
 
 
 def optimism(row: Row) -> float | None:
     """Return by how much the epoch that is best for each held-out subject flatters: UF1 of ``oracle-subject`` less that of ``last``."""
     oracle = row.readings.get("oracle-subject")
-    return None if oracle is None else oracle.uf1 - _last(row).uf1
+    return None if oracle is None else oracle.uf1 - row.readings["last"].uf1
 
 
 def fitting(found: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
@@ -105,11 +124,10 @@ def fitting(found: Sequence[Column], rows: Sequence[Row], width: int) -> list[Co
     return kept
 
 
-def place(row: Row) -> str:
-    """Return ``1``, or ``2-5`` where noise leaves it open; a dash where a row has no place."""
-    if row.place is None:
-        return "-"
-    return str(row.place[0]) if row.place[0] == row.place[1] else f"{row.place[0]}-{row.place[1]}"
+def place(row: Row, reading: Reading = "last") -> str:
+    """Return ``1``, or ``2-5`` where noise leaves it open; empty where a row has no place."""
+    first, last = row.places.get(reading, (0, 0))
+    return ("" if first == 0 else str(first)) if first == last else f"{first}-{last}"
 
 
 def number(value: float) -> str:
@@ -139,7 +157,3 @@ def milliseconds(seconds: float | None) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
-
-
-def _last(row: Row) -> Score:
-    return row.readings["last"]

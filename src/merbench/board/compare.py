@@ -14,6 +14,7 @@ from merbench.board.rows import Table, predictions
 from merbench.errors import UserError
 from merbench.foldfile import fold_name
 from merbench.results import Run, runs_in
+from merbench.scores import Reading
 
 
 def find(root: Path, named: str) -> Run:
@@ -48,7 +49,7 @@ SCORES = {"UF1": scores.uf1, "UAR": scores.uar}
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs' last epochs on the same clips.
+    """Two runs on the same clips, both by one reading.
 
     Attributes:
         table: of the clips.
@@ -63,13 +64,13 @@ class Pair:
     tests: dict[str, scores.Paired]
 
 
-def paired(a: Run, b: Run) -> Pair:
+def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
     """Return the difference of two runs' pooled scores, paired over subjects.
 
     Raises:
-        UserError: they have other clips or labels, or no seed is complete.
+        UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
-    (table, first), (other, second) = _last(a), _last(b)
+    (table, first), (other, second) = _read(a, reading), _read(b, reading)
     if not np.array_equal(table.clips, other.clips) or not np.array_equal(table.truth, other.truth):
         raise UserError(
             "the two runs have other clips or labels; there is nothing to pair",
@@ -86,17 +87,17 @@ def paired(a: Run, b: Run) -> Pair:
     return Pair(table, (len(first), len(second)), means, tests)
 
 
-def compare_runs(a: Run, b: Run) -> str:
+def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
     """Return the difference of two runs' pooled UF1 and UAR in words, with interval and p.
 
     Raises:
-        UserError: they have other clips or labels, or no seed is complete.
+        UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
-    pair = paired(a, b)
+    pair = paired(a, b, reading)
     seeds, subjects = min(pair.seeds), len(set(pair.table.subjects.tolist()))
     lines = [
         f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
-        f"last epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
+        f"{reading} epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
     if pair.seeds[0] != pair.seeds[1]:
         lines.append(f"one has {pair.seeds[0]} seeds, the other {pair.seeds[1]}: the first {seeds} of each are compared")
@@ -112,12 +113,15 @@ def compare_runs(a: Run, b: Run) -> str:
     return "\n".join(lines)
 
 
-def _last(run: Run) -> tuple[Table, NDArray[np.int64]]:
-    """Return a run's table and its last epoch's predictions by seed, (seeds, N)."""
+def _read(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
+    """Return a run's table and the predictions that a reading takes by seed, (seeds, N)."""
     finished, held_out = run.finished(), run.described()[1].folds
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
     names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
     tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
-    return tables[0], np.stack([table.predicted[-1] for table in tables])
+    if reading == "inner" and any(table.chosen is None for table in tables):
+        raise UserError("this run has no inner trainings", where=run.path, remedy="run it with training.inner=3, or leave --reading out")
+    classes = len(run.provenance.classes)
+    return tables[0], np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes, t.chosen) for t in tables])

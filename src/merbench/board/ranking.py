@@ -1,6 +1,6 @@
 """Places within noise: who is better than whom in a table, by tests of every pair.
 
-Every two rows of a table are compared by `scores.paired_test` on the last epoch, and the p values corrected by Holm's rule for the number of
+Every two rows of a table are compared by `scores.paired_test`, by the last epoch or apart from that by the inner choice, and the p values corrected by Holm's rule for the number of
 pairs, so that with probability 0.95 no pair of the table is called different by luck. As many rows as are significantly better stand
 before a row for certain, and as many as are significantly worse after it; it may have any place between, and that is what the board
 shows. Such sets of places are right for all rows at once, again with probability 0.95 (Mogstad, Romano, Shaikh and Wilhelm, Review of
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from merbench import guard, scores
 from merbench.board.rows import Row
 from merbench.foldfile import write
-from merbench.scores import Floats, Ints
+from merbench.scores import RANKED, Floats, Ints, Reading
 
 ALPHA = 0.05
 
@@ -46,7 +46,7 @@ Known = dict[str, float]
 
 @dataclass(frozen=True)
 class Judged:
-    """The last epoch of one row by subject: all that UF1 depends on.
+    """One row by subject, by one reading: all that UF1 depends on.
 
     Attributes:
         subjects: sorted.
@@ -61,9 +61,9 @@ class Judged:
 
 
 def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
-    """Return the rows, each with the places that it may have in its table.
+    """Return the rows, each with the places that it may have in its table, by every reading that is ranked.
 
-    A row without a score, or whose UF1 has no value because a class never occurs, has none.
+    A row without a reading, or whose UF1 has no value because a class never occurs, has none by it.
 
     Args:
         rows: of any tables.
@@ -72,31 +72,32 @@ def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
     found = list(rows)
     kept = _read(root) if root else {}
     known: Known = {}
-    tables: dict[tuple[str, ...], list[int]] = {}
-    for index, row in enumerate(found):
-        if row.readings and row.by_subject and not math.isnan(row.readings["last"].uf1):
-            tables.setdefault(row.table, []).append(index)
-    for members in tables.values():
-        for index, place in zip(members, places([found[each] for each in members], kept, known), strict=True):
-            found[index] = replace(found[index], place=place)
+    tables: dict[tuple[Reading, tuple[str, ...]], list[int]] = {}
+    for reading, (index, row) in itertools.product(RANKED, enumerate(found)):
+        if reading in row.by_subject and not math.isnan(row.readings[reading].uf1):
+            tables.setdefault((reading, row.table), []).append(index)
+    for (reading, _), members in tables.items():
+        for index, place in zip(members, places([found[each] for each in members], reading, kept, known), strict=True):
+            found[index] = replace(found[index], places={**found[index].places, reading: place})
     if root and known != kept:
         _write(root, known)
     return found
 
 
-def places(rows: Sequence[Row], kept: Known | None = None, known: Known | None = None) -> list[tuple[int, int]]:
+def places(rows: Sequence[Row], reading: Reading = "last", kept: Known | None = None, known: Known | None = None) -> list[tuple[int, int]]:
     """Return first and last place of each row of one table.
 
     Args:
-        rows: with scores.
+        rows: which have the reading.
+        reading: by which they are ranked.
         kept: p of pairs that were tested before.
         known: takes p of all pairs of these rows.
     """
     pairs = list(itertools.combinations(range(len(rows)), 2))
     replicates = max(scores.REPLICATES, math.ceil(2 * len(pairs) / ALPHA))  # with fewer, Holm's smallest p could never be below alpha
-    names = [_name(rows[a], rows[b], replicates) for a, b in pairs]
+    names = [_name(rows[a], rows[b], reading, replicates) for a, b in pairs]
     found = {pair: kept[name] for pair, name in zip(pairs, names, strict=True) if kept and name in kept}
-    judged = [_judged(row) for row in rows]
+    judged = [_judged(row, reading) for row in rows]
     found |= compared(judged, [pair for pair in pairs if pair not in found], replicates)
     if known is not None:
         known |= {name: found[pair] for pair, name in zip(pairs, names, strict=True)}
@@ -139,10 +140,11 @@ def compared(judged: Sequence[Judged], pairs: Sequence[tuple[int, int]], replica
     return {pair: (1 + extreme[pair]) / (1 + replicates) if pair in extreme else 1.0 for pair in pairs}
 
 
-def _judged(row: Row) -> Judged:
-    subjects = tuple(sorted(row.by_subject))
+def _judged(row: Row, reading: Reading) -> Judged:
+    by_subject = row.by_subject[reading]
+    subjects = tuple(sorted(by_subject))
     classes = len(row.classes)
-    tables = np.array([row.by_subject[subject] for subject in subjects], dtype=np.int64).reshape(len(subjects), -1, classes, classes)
+    tables = np.array([by_subject[subject] for subject in subjects], dtype=np.int64).reshape(len(subjects), -1, classes, classes)
     tables = tables.swapaxes(0, 1)  # (seeds, subjects, C, C)
     return Judged(subjects, tables[0].sum(-1), np.diagonal(tables, axis1=-2, axis2=-1), tables.sum(-2))
 
@@ -178,8 +180,8 @@ def _difference(a: Judged, b: Judged) -> float:
     return sum(float(_uf1(a, seed, still)[0] - _uf1(b, seed, still)[0]) for seed in range(seeds)) / seeds
 
 
-def _name(a: Row, b: Row, replicates: int) -> str:
-    return f"{' '.join(sorted((a.digest, b.digest)))} {replicates}"
+def _name(a: Row, b: Row, reading: Reading, replicates: int) -> str:
+    return f"{' '.join(sorted((a.digest, b.digest)))} {reading} {replicates}"
 
 
 def _seal(pairs: Known) -> str:

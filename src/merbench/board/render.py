@@ -15,21 +15,28 @@ from merbench.board.columns import duration as duration  # these three under the
 from merbench.board.columns import interval as interval
 from merbench.board.columns import number as number
 from merbench.board.rows import Row
+from merbench.scores import RANKED, Reading
 
 
-def tables(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """Group rows that may be ranked with one another, each group by UF1 of the last epoch, with its heading."""
+def tables(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, list[Row]]]:
+    """Group rows that may be ranked with one another, each group by UF1 of a reading, with its heading; rows without the reading come last."""
     grouped: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.readings:
             grouped.setdefault(row.table, []).append(row)
     ordered = []
     for _, members in sorted(grouped.items()):
-        members.sort(key=lambda row: (math.isnan(row.readings["last"].uf1), -row.readings["last"].uf1, row.method))
+        members.sort(key=lambda row: (_worst_first(row, reading), row.method))
         names = Counter(row.method for row in members)
         members[:] = [replace(row, method=f"{row.method} ({row.key[:6]})") if names[row.method] > 1 else row for row in members]
         ordered.append((heading(members[0]), members))
     return ordered
+
+
+def _worst_first(row: Row, reading: Reading) -> float:
+    """Return what rows are sorted by: UF1 downwards; a row without the reading, or whose UF1 has no value, is the last."""
+    uf1 = row.readings[reading].uf1 if reading in row.readings else math.nan
+    return 1.0 if math.isnan(uf1) else -uf1
 
 
 def heading(row: Row) -> str:
@@ -40,8 +47,15 @@ def heading(row: Row) -> str:
     return f"{row.on}, {source}, {row.scheme}, {row.protocol}: {row.clips} clips, {row.subjects} subjects, data {row.data[:6]}{tail}"
 
 
+RANKED_BY = {
+    "last": "Ranked by UF1 of the last epoch, pooled over all folds. inner takes each fold's epoch by trainings that left out training subjects "
+    "(training.inner=3), and is ranked apart: --reading inner.",
+    "inner": "Ranked by UF1 of the epoch that each fold has chosen by trainings that left out training subjects, pooled over all folds; what has "
+    "one epoch has no other to choose. Rows without such trainings (training.inner=3) are not ranked.",
+}
+
 FOOT = (
-    "Sorted by UF1 of the last epoch, pooled over all folds. # is the place, as far as it can be told: 2-5 says that one row is better for certain, "
+    "# is the place, as far as it can be told: 2-5 says that one row is better for certain, "
     "that what is worse for certain begins at place 6, and that the order between is no more than luck (every pair of the table tested over "
     "subjects, corrected by Holm's rule, 5 % for the whole table). Databases: UF1 / UAR of the same predictions. oracle-subject picks each held-out "
     "subject's best epoch on its own test clips and is never ranked; the optimism gap is what that adds, and beside it stands what guesses "
@@ -49,7 +63,7 @@ FOOT = (
     "takes; annotations is a hash of clips, classes and frame numbers: another version of a sheet gives another."
 )
 
-SHORT = "# place by UF1 of the last epoch, as far as noise lets it be told: 2-5 is anywhere between; --wide has every column, --format md tells what they are"
+SHORT = "# place by UF1 of the {reading} epoch, as far as noise lets it be told: 2-5 is anywhere between; --wide has every column, --format md tells what they are"
 
 
 def incomplete(rows: Iterable[Row]) -> list[str]:
@@ -62,11 +76,16 @@ def incomplete(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the board as Markdown."""
-    parts = ["# merbench leaderboard"]
-    for title, members in tables(rows):
-        found = columns(members)
+def foot(reading: Reading = "last") -> str:
+    """Return what the columns mean."""
+    return f"{RANKED_BY[reading]} {FOOT}"
+
+
+def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
+    """Return the board as Markdown, ranked by a reading."""
+    parts = ["# merbench leaderboard" + (", by the inner epoch" if reading == "inner" else "")]
+    for title, members in tables(rows, reading):
+        found = columns(members, reading)
         lines = [_line(column.name for column in found), _line("---" for _ in found)]
         lines += [_line(column.of(row) for column in found) for row in members]
         lines.append(_line(column.chance(members[0]) for column in found))
@@ -74,11 +93,11 @@ def markdown(rows: Sequence[Row]) -> str:
     lacking = incomplete(rows)
     if lacking:
         parts.append("Not finished:\n\n" + "\n".join(f"- {line}" for line in lacking))
-    return "\n\n".join([*parts, FOOT]) + "\n"
+    return "\n\n".join([*parts, foot(reading)]) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return one line per run and reading; ``rankable`` with rows of the same on, source, scheme, protocol, preset and data only."""
+    """Return one line per run and reading; ``rankable`` with rows of the same reading, on, source, scheme, protocol, preset and data only."""
     records = [_record(row, name) for row in rows for name in row.readings]
     parts = list(dict.fromkeys(name for record in records for name in record if name.startswith("part_")))
     names = [name for name in records[0] if name not in parts] if records else ["on"]
@@ -101,13 +120,13 @@ def _record(row: Row, reading: str) -> dict[str, object]:
         "chance_uf1_sd": score.chance_uf1_sd,
     }
     gap = optimism(row) if reading == "last" else None
-    place = row.place if reading == "last" and row.place else ("", "")
+    place = row.places.get(reading, ("", ""))
     same = ("on", "source", "scheme", "protocol", "preset", "method")
     cost = ("epochs", "parameters", "seconds", "total_seconds", "peak_mib", "clip_seconds", "annotations", "data", "path")
     return {
         **{name: getattr(row, name) for name in same},
         "reading": reading,
-        "rankable": reading == "last",
+        "rankable": reading in RANKED,
         "first_place": place[0],
         "last_place": place[1],
         **{name: f"{value:.6f}" for name, value in numbers.items()},
@@ -124,7 +143,7 @@ def _record(row: Row, reading: str) -> dict[str, object]:
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """Return everything but the confusions by subject, as JSON; ``place`` is the first and the last that a row may have."""
+    """Return everything but the confusions by subject, as JSON; ``places`` are the first and the last that a row may have."""
     told = [{name: value for name, value in asdict(row).items() if name != "by_subject"} for row in rows]
     return (
         json.dumps(

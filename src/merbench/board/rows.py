@@ -18,9 +18,9 @@ from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name, write
 from merbench.results import Provenance, Run
 from merbench.sample import is_of
-from merbench.scores import READINGS, Reading
+from merbench.scores import RANKED, READINGS, Reading
 
-FORMAT = 7
+FORMAT = 8
 """Of summary.json; raised when a row is computed in another way."""
 
 LARGEST = 2**24
@@ -68,15 +68,16 @@ class Row:
         clips, subjects: how many are judged; subjects of whole databases are known when a seed has all its folds.
         annotations, data: hashes; ``data`` covers both.
         missing: fold files that the seeds begun so far lack; all of the first where none is begun.
-        readings: by name; the oracles are absent where only the last epoch was recorded.
+        readings: by name; the oracles are absent where only the last epoch was recorded, ``inner`` where several were and no inner training
+            chose one. What has one epoch has no other to choose: its ``inner`` is its ``last``.
         averages: of the ``last`` reading, the five that papers call UF1.
         measures: what else the method tells of held-out clips, medians over clips and seeds.
         assumed: what was assumed about clips, such as an apex in the middle, and about how many; also of those it was pre-trained on.
         seconds, total_seconds: of a fold, the mean; of all folds of these seeds, None where one's is not known.
         clip_seconds: to judge one clip, its flow or frames at hand, the median over folds; None where no fold has measured it.
-        by_subject: of the ``last`` reading, the confusion of each subject's clips, one a seed, row after row: what is tested in pairs.
+        by_subject: of the readings that are ranked, the confusion of each subject's clips, one a seed, row after row: what is tested in pairs.
         digest: of the files that all this was read from.
-        place: first and last place that the row may have in its table, from `ranking.placed`; None where it was not ranked.
+        places: of the readings by which `ranking.placed` has ranked it, the first and last place that it may have in its table.
     """
 
     key: str
@@ -106,9 +107,9 @@ class Row:
     assumed: str = ""
     total_seconds: float | None = None
     clip_seconds: float | None = None
-    by_subject: dict[str, list[list[int]]] = field(default_factory=dict)
+    by_subject: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
     digest: str = ""
-    place: tuple[int, int] | None = None
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
@@ -197,7 +198,7 @@ def _compute(run: Run) -> Row:
         readings=readings,
         averages=averages,
         measures=_medians([result for results in runs.values() for result in results]),
-        by_subject=_by_subject(tables, len(provenance.classes)),
+        by_subject={name: _by_subject(name, tables, len(provenance.classes)) for name in RANKED if name in readings},
         assumed="; ".join(filter(None, (provenance.data.get("assumed"), _assumed_of_macro(provenance)))),
     )
 
@@ -245,6 +246,7 @@ class Table:
     Attributes:
         clips, subjects, databases, truth: (N,).
         predicted: (E, N) class indices by recorded epoch.
+        chosen: (N,) positions of the epochs that the inner trainings of each clip's fold chose; None where a fold has none.
     """
 
     clips: NDArray[np.str_]
@@ -252,6 +254,7 @@ class Table:
     databases: NDArray[np.str_]
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    chosen: NDArray[np.int64] | None = None
 
 
 def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
@@ -279,7 +282,15 @@ def predictions(run: Run, folds: Sequence[FoldResult]) -> Table:
     truth = np.concatenate([fold.labels for fold in folds])
     predicted = np.concatenate([fold.probabilities.argmax(-1) for fold in folds], axis=1)
     databases = np.array([clip.split("/")[0] for clip in clips])
-    return Table(clips[order], subjects[order], databases[order], truth[order], predicted[:, order].astype(np.int64))
+    return Table(clips[order], subjects[order], databases[order], truth[order], predicted[:, order].astype(np.int64), _chosen(folds, order))
+
+
+def _chosen(folds: Sequence[FoldResult], order: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the position of the epoch that each clip's fold has chosen by its inner trainings, or the only one there ever was."""
+    if folds[0].epochs.tolist() == [1]:
+        return np.zeros(len(order), dtype=np.int64)
+    chosen = [np.full(len(fold.clips), scores.inner_epoch(fold.inner)) for fold in folds if fold.inner is not None]
+    return np.concatenate(chosen)[order] if len(chosen) == len(folds) else None
 
 
 def _check_labels(run: Run, folds: Sequence[FoldResult]) -> None:
@@ -326,13 +337,14 @@ def _tables(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]])
     return tables
 
 
-def _by_subject(tables: Sequence[Table], classes: int) -> dict[str, list[list[int]]]:
-    """Return the confusion of the last epoch by subject and seed, rows one after another."""
+def _by_subject(reading: Reading, tables: Sequence[Table], classes: int) -> dict[str, list[list[int]]]:
+    """Return the confusion of a reading by subject and seed, rows one after another."""
     found: dict[str, list[list[int]]] = {}
     for table in tables:
+        taken = scores.read(reading, table.predicted, table.truth, table.subjects, classes, table.chosen)
         for subject in sorted(set(table.subjects.tolist())):
             here = table.subjects == subject
-            matrix = scores.confusion(table.truth[here], table.predicted[-1, here], classes)
+            matrix = scores.confusion(table.truth[here], taken[here], classes)
             found.setdefault(subject, []).append([int(count) for count in matrix.ravel()])
     return found
 
@@ -341,7 +353,11 @@ def _score(provenance: Provenance, runs: dict[int, list[FoldResult]], tables: Se
     first, classes = tables[0], len(provenance.classes)
     recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1
     whole = len(first.predicted) == recorded
-    readings: dict[str, Score] = {name: _reading(name, tables, classes) for name in READINGS if name == "last" or (whole and recorded > 1)}
+    readings: dict[str, Score] = {}
+    there = {"last": True, "inner": all(table.chosen is not None for table in tables)}
+    for name in (each for each in READINGS if there.get(each, whole and recorded > 1)):
+        only = name == "inner" and len(first.predicted) == 1  # there is no other epoch: it need not be computed again
+        readings[name] = readings["last"] if only else _reading(name, tables, classes)
     last = np.stack([table.predicted[-1] for table in tables])
     per_seed = [scores.averages(first.truth, row, first.subjects, first.databases, classes) for row in last]
     averages = {name: float(np.mean([each[name] for each in per_seed])) for name in per_seed[0]}
@@ -350,7 +366,7 @@ def _score(provenance: Provenance, runs: dict[int, list[FoldResult]], tables: Se
 
 def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
     first = tables[0]
-    taken = np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes) for t in tables])
+    taken = np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes, t.chosen) for t in tables])
     matrices = scores.confusion(first.truth, taken, classes)
     chance = scores.chance(reading, first.truth, first.subjects, classes, len(first.predicted))
     parts = {}

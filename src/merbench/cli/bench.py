@@ -165,6 +165,11 @@ def carry_out(planned: Plan, alone: bool = True) -> int:
     missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
     about = f"{planned.request.name} on {planned.request.data.on}, {planned.request.protocol}, {len(planned.folds)} folds"
     screen.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
+    if planned.request.training.inner and missing:
+        count = planned.request.training.inner
+        screen.print(
+            f"each fold trains {1 + count} times: once by itself, {count} times without 1/{count} of its training subjects", markup=False
+        )
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

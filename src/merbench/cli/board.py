@@ -10,6 +10,10 @@ import typer
 from merbench.cli import pages
 from merbench.errors import UserError
 
+ReadingOption = Annotated[
+    Literal["last", "inner"],
+    typer.Option(help="By the last epoch, or by the one that each fold chose by inner trainings, of runs with training.inner=3."),
+]
 Runs = Annotated[Path, typer.Option(help="The folder of all runs.")]
 
 
@@ -22,9 +26,10 @@ def leaderboard(
     published: Annotated[
         bool, typer.Option("--published", help="Instead: what papers print beside what was measured, and why they differ.")
     ] = False,
+    reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
-    """Show every run, ranked by UF1 of the last epoch, apart by data, scheme, protocol and preset."""
+    """Show every run, ranked by UF1 of the last epoch (or --reading inner; csv and json hold every reading), apart by data, scheme, protocol and preset."""
     from merbench.board import ranking
     from merbench.board.rows import row_of
     from merbench.results import runs_in
@@ -45,26 +50,31 @@ def leaderboard(
         raise UserError("there is no run yet", where=runs.absolute(), remedy="merbench bench svm_flow, or name another folder: --runs")
     rows = ranking.placed(rows, runs)
     if format is None and out is None:
-        (_show_beside if published else _show)(rows, wide)
+        if published:
+            _show_beside(rows, wide)
+        else:
+            _show(rows, wide, reading)
         return
-    text = _text(format or "md", published, rows)
+    text = _text(format or "md", published, reading, rows)
     if out is None:
         typer.echo(text, nl=False)
         return
     pages.keep(out, text)
 
 
-def _text(format: str, published: bool, rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _text(format: str, published: bool, reading: Literal["last", "inner"], rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
     from merbench.board import beside, render
 
-    if format != "html":
-        return beside.FORMATS[format](rows) if published else render.FORMATS[format](rows)
-    from merbench.board.pages import html
+    if format == "html":
+        from merbench.board.pages import html
 
-    return html.page(rows)  # which has both
+        return html.page(rows)  # which has all readings, and what is published
+    if published:
+        return beside.FORMATS[format](rows)
+    return render.markdown(rows, reading) if format == "md" else render.FORMATS[format](rows)
 
 
-def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show(rows: list, wide: bool, reading: Literal["last", "inner"]) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
     from rich.console import Console
     from rich.table import Table
 
@@ -75,8 +85,8 @@ def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, 
     if wide or not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
     short = False
-    for title, members in render.tables(rows):
-        found = columns(members)
+    for title, members in render.tables(rows, reading):
+        found = columns(members, reading)
         kept = fitting(found, members, console.width)
         short |= len(kept) < len(found)
         table = Table(
@@ -91,7 +101,7 @@ def _show(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, 
         console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
-    console.print(render.SHORT if short else render.FOOT, style="dim", soft_wrap=not short)
+    console.print(render.SHORT.format(reading=reading) if short else render.foot(reading), style="dim", soft_wrap=not short)
 
 
 def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
@@ -124,9 +134,10 @@ def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # o
 def compare(
     first: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
     second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
+    reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
-    """Test whether two runs differ, paired over subjects, by their last epoch."""
+    """Test whether two runs differ, paired over subjects, by their last epoch or (--reading inner) by the one that each fold chose."""
     from merbench.board.compare import compare_runs, find
 
-    typer.echo(compare_runs(find(runs, first), find(runs, second)))
+    typer.echo(compare_runs(find(runs, first), find(runs, second), reading))

@@ -10,8 +10,9 @@ from rich.table import Table
 from merbench.board.columns import duration, interval, number
 from merbench.board.render import heading
 from merbench.board.rows import Row, Score
+from merbench.scores import RANKED
 
-NAMES = {"last": "last epoch", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}
+NAMES = {"last": "last epoch", "inner": "inner epoch", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}
 
 
 def show_row(row: Row, folder: Path) -> None:
@@ -26,10 +27,16 @@ def show_row(row: Row, folder: Path) -> None:
     if len(last.parts) > 1:
         for database, (uf1, uar, accuracy) in last.parts.items():
             table.add_row(f"  {database}", number(uf1), "", number(uar), number(accuracy), "")
-    oracles = [name for name in row.readings if name != "last"]
+    if "inner" in row.readings and row.epochs > 1:
+        table.add_row(NAMES["inner"], number(row.readings["inner"].uf1), *_rest(row.readings["inner"]))
+    oracles = [name for name in row.readings if name not in RANKED]
     for name in oracles:
         table.add_row(NAMES[name], number(row.readings[name].uf1), *_rest(row.readings[name]), style="dim")
     console.print(table)
+    if "inner" in row.readings and row.epochs > 1:
+        console.print(
+            "inner: the epoch was chosen on training subjects, by trainings that left them out; ranked apart", style="dim", soft_wrap=True
+        )
     if oracles:
         console.print("oracle: the epoch was chosen on the held-out subjects; never ranked", style="dim", soft_wrap=True)
     console.print(_facts(row), style="dim", soft_wrap=True)

@@ -12,7 +12,7 @@ from merbench.data import manifest, places, protocol, store, twins
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
 from merbench.data.sources import expressions
-from merbench.engine import findings
+from merbench.engine import findings, inner
 from merbench.engine.anew import prepared_anew
 from merbench.engine.findings import Finding
 from merbench.engine.kept import Kept
@@ -77,13 +77,14 @@ def audit(
     Args:
         planned: from `engine.run.plan`; nothing is written to its run.
         imported: from `imports`, before it was planned.
-        looked_at: positions of the folds that are trained again, each four times and the first once more.
+        looked_at: positions of the folds that are trained again, each four times (five where there are inner trainings), the first once more.
         permuted: positions of the folds that are trained on permuted labels, once each.
         anew: whether frames or images are prepared anew with the held-out subject's files replaced.
         watch: told about progress.
     """
     prepared = store.load(*planned.prepared)
-    changes: list[Change] = ["nothing", "served", "garbage", "another subject", "last epoch only"]
+    inside: list[Change] = ["without inner"] if planned.request.training.inner else []
+    changes: list[Change] = ["nothing", "served", "garbage", "another subject", "last epoch only", *inside]
     asked = [(index, change) for index in looked_at for change in changes]
     asked += [(looked_at[0], "again"), *((index, "permuted labels") for index in permuted)]
     kept = Kept(planned)
@@ -95,6 +96,10 @@ def audit(
     for change in others:
         for index in looked_at:
             yield findings.same(change, subjects[index], base[index], found[index, change], repeatable=again.verdict != "broken")
+    for index in looked_at if inside else []:
+        yield findings.same(
+            "without inner", subjects[index], found[index, "without inner"], base[index], repeatable=again.verdict != "broken"
+        )
     for index in looked_at:
         yield findings.served(subjects[index], found[index, "served"])
     for index in looked_at:
@@ -189,6 +194,10 @@ def _persons(planned: Plan, prepared: Prepared) -> Finding:
     wrong = [
         fold.held_out for fold, those in zip(planned.folds, held_out, strict=True) if _met(those, [subjects[index] for index in fold.train])
     ]
+    for fold in planned.folds:
+        for part in inner.split(planned.request, prepared.clips, fold, seed=0):
+            judged = [subjects[index] for index in part.fold.test]
+            wrong += [part.fold.held_out] if _met(judged, [subjects[index] for index in part.fold.train]) else []
     told = f"{len(set(subjects))} subjects, {len({manifest.person_of(each) for each in subjects})} people"
     if planned.macro is not None:
         clips = store.load(planned.macro).clips

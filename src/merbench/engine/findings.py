@@ -26,6 +26,7 @@ PROMISES: dict[str, str] = {
     "garbage": "with the held-out subject replaced by garbage, weights, optimiser, losses and predictions of the true clips are the same bits",
     "another subject": "with the held-out subject replaced by another, they are the same bits too",
     "last epoch only": "without looking at the held-out subject after every epoch, they are the same bits, and so is the last epoch",
+    "without inner": "without the inner trainings, the fold's own training and predictions are the same bits",
     "served": "what is served of a held-out clip depends on that clip alone, not on its label",
     "company": "a held-out clip is judged alike alone, beside its subject's clips, beside others, and under another number",
     "permuted labels": "learnt from permuted labels, the score is no better than guessing",
@@ -55,7 +56,10 @@ class Finding:
 
 
 def same(change: str, subject: str, base: Trained, other: Trained, *, repeatable: bool = True) -> Finding:
-    """Compare what two trainings left, bit by bit; where the same training twice is not the same, nothing can be told."""
+    """Compare what two trainings left, bit by bit; where the same training twice is not the same, nothing can be told.
+
+    What ``base`` has of stages and of inner trainings is looked for in ``other``.
+    """
     if base.failed:
         return Finding(change, subject, "not told", f"the fold cannot be trained: {base.failed}")
     if other.failed:
@@ -63,10 +67,13 @@ def same(change: str, subject: str, base: Trained, other: Trained, *, repeatable
     unlike = [f"weights after {stage}" for stage in base.weights if base.weights[stage] != other.weights.get(stage)]
     unlike += [f"the optimiser after {stage}" for stage in base.optimiser if base.optimiser[stage] != other.optimiser.get(stage)]
     unlike += [f"losses of {stage}" for stage in base.curve if base.curve[stage] != other.curve.get(stage)]
-    if change in ("again", "last epoch only") and not np.array_equal(base.together, other.together):
+    if change in ("again", "last epoch only", "without inner") and not np.array_equal(base.together, other.together):
         unlike.append("the probabilities of the last epoch")
     if not np.array_equal(base.probed, other.probed):
         unlike.append("what it predicts of the true clips")
+    looked = slice(-1, None) if change == "last epoch only" else slice(None)
+    if len(base.inner) and not np.array_equal(base.inner[looked], other.inner[looked]):
+        unlike.append("what the epoch is chosen by")
     if unlike and change != "again" and not repeatable:
         return Finding(change, subject, "not told", "the same fold trained twice is not the same either")
     if unlike:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import itertools
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,9 +22,10 @@ from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import LosoDataModule, held_out_clips, joined, references, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
-from merbench.engine.isolation import isolated, one_thread, quiet, without_variables
+from merbench.engine import inner
+from merbench.engine.isolation import bare_trainer, isolated, one_thread, quiet
 from merbench.engine.latency import latency
-from merbench.engine.pretraining import Macro, together
+from merbench.engine.pretraining import Macro, counted_by
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, ClosedForm, Method, Stage
 from merbench.results import Cost
@@ -34,8 +37,8 @@ RESULTS_VERSION = 1
 Tick = Callable[[float], None]
 """Called with the share of a fold's epochs that is done."""
 
-Seal = Callable[[Stage, Method, Sequence[torch.optim.Optimizer]], None]
-"""Called at the end of each stage, with what it leaves."""
+Seal = Callable[[str, Method, Sequence[torch.optim.Optimizer]], None]
+"""Called at the end of each stage with its name, of an inner training with that beside it, and with what it leaves."""
 
 
 class FoldError(RuntimeError):
@@ -76,7 +79,8 @@ def train(
     """Train one fold and return what it leaves, what it cost and the trained method.
 
     Nothing here depends on other folds, on the process's history or on its number of threads: the global random states are seeded
-    from the fold's name and put back afterwards, and on the CPU one intra-op thread is used.
+    from the fold's name and put back afterwards, and on the CPU one intra-op thread is used. Inner trainings come after the fold's own, each
+    under a name of its own: without them the fold's own is the same bits.
 
     Args:
         request: the run.
@@ -98,29 +102,18 @@ def train(
         FoldError: a loss or a probability is not finite, predicting changes the method, or a stage is on macro clips that are not there.
     """
     begun = time.perf_counter()
-    key = streams.key_of(request.method, request.scheme, fold.held_out, seed)
-    with quiet(), one_thread(), isolated(key):
-        method = build(request, len(prepared.classes))
-        if initial is not None:
-            method.initialise({name: tensor.clone() for name, tensor in initial.items()})
-        method.seed_layers(streams.key_of(key, "layers"))
-        labels = prepared.labels if counted is None else counted
-        resident = to_device(training_clips(everything, fold), device)
-        recorder = Recorder(request.training.record, to_device(held_out_clips(everything, fold), device), tick)
-        if isinstance(method, ClosedForm):
-            method.to(device).fit(resident)
-            recorder.keep(method, epoch=1)
-        else:
-            stages = [stage.filled(request.training) for stage in method.stages()]
-            recorder.total = sum(stage.epochs or 0 for stage in stages)
-            for stage in stages:
-                module = _module(stage, request, resident, fold, folds, labels, macro, device, streams.key_of(key, stage.name))
-                recorder.take(stage, last=stage is stages[-1])
-                method.begin(stage)
-                trainer = _trainer(stage, device, recorder)
-                trainer.fit(method, datamodule=module)
-                seal(stage, method, trainer.optimizers)
+    key, trainings = streams.key_of(request.method, request.scheme, fold.held_out, seed), 1 + request.training.inner
+    labels, classes = prepared.labels if counted is None else counted, len(prepared.classes)
+    one = functools.partial(_trained, request, everything, folds, labels, classes, device, macro, initial, seal)
+    with quiet(), one_thread():
+        method, recorder = one(inner.Part(fold.held_out, fold), key, inner.after(0, trainings, tick))
         measures = _measures(method, recorder.held_out, known, fold, device)
+        matrices = []
+        for part in inner.split(request, prepared.clips, fold, seed):
+            if gc.get_freeze_count():  # in a worker: the training before is let go, whose Trainer and module hold each other
+                gc.collect()
+            _, looked = one(part, streams.key_of(key, "inner", part.number), inner.after(part.number, trainings, tick))
+            matrices.append(inner.judged(everything, part, looked.probabilities, classes))
         tick(1.0)
         seconds, peak = time.perf_counter() - begun, _peak_mib(device)
         learnt = weights_digest(method)
@@ -137,8 +130,63 @@ def train(
         weights=learnt,
         environment=environment,
         measures=measures,
+        inner=np.sum(matrices, axis=0) if matrices else None,
     )
     return result, Cost(seconds, peak, clip_seconds), method
+
+
+def _trained(
+    request: Request,
+    everything: Batch,
+    folds: Sequence[Fold],
+    labels: NDArray[np.int64],
+    classes: int,
+    device: torch.device,
+    macro: Macro | None,
+    initial: Mapping[str, Tensor] | None,
+    seal: Seal,
+    part: inner.Part,
+    key: int,
+    tick: Tick,
+) -> tuple[Method, Recorder]:
+    """Train a method on one part of a fold's clips, and look at those that the part leaves out; what is not told here is as in `train`.
+
+    Args:
+        labels: by which steps are counted.
+        key: of this training; all of its streams derive from it.
+    """
+    with isolated(key), _named(part):
+        method = build(request, classes)
+        if initial is not None:
+            method.initialise({name: tensor.clone() for name, tensor in initial.items()})
+        method.seed_layers(streams.key_of(key, "layers"))
+        resident = to_device(training_clips(everything, part.fold), device)
+        recorder = Recorder(request.training.record, to_device(held_out_clips(everything, part.fold), device), tick)
+        if isinstance(method, ClosedForm):
+            method.to(device).fit(resident)
+            recorder.keep(method, epoch=1)
+            return method, recorder
+        stages = [stage.filled(request.training) for stage in method.stages()]
+        recorder.total = sum(stage.epochs or 0 for stage in stages)
+        for stage in stages:
+            module = _module(stage, request, resident, part, folds, labels, macro, device, streams.key_of(key, stage.name))
+            recorder.take(stage, last=stage is stages[-1])
+            method.begin(stage)
+            trainer = bare_trainer(stage.epochs, device, recorder)
+            trainer.fit(method, datamodule=module)
+            seal(part.stage(stage.name), method, trainer.optimizers)
+        return method, recorder
+
+
+@contextlib.contextmanager
+def _named(part: inner.Part) -> Iterator[None]:
+    """Say of a fault in which inner training it was."""
+    try:
+        yield
+    except FoldError as error:
+        if not part.number:
+            raise
+        raise type(error)(f"inner training {part.number}: {error}") from error
 
 
 class Recorder(pl.Callback):
@@ -201,26 +249,24 @@ def _module(
     stage: Stage,
     request: Request,
     resident: Batch,
-    fold: Fold,
+    part: inner.Part,
     folds: Sequence[Fold],
     labels: NDArray[np.int64],
     macro: Macro | None,
     device: torch.device,
     key: int,
 ) -> LosoDataModule:
-    """Return what a stage learns from: the training subjects' clips, the macro clips of everybody but the held-out person, or both."""
+    """Return what a stage learns from: the training clips, the macro clips of everybody whom the part does not leave out, or both."""
     settings = stage.settings(request.training)
-    if not stage.macro:
-        steps = steps_per_epoch(folds, settings.batch, labels if settings.balance else None)
-        return LosoDataModule(resident, steps, settings, key)
-    if macro is None:
+    if stage.macro and macro is None:
         raise FoldError(f"stage '{stage.name}' is on macro clips, and none were given")
-    felt = to_device(macro.clips(fold.held_out), device)
-    if stage.on == "macro":
-        steps = steps_per_epoch(macro.folds, settings.batch, macro.counted if settings.balance else None)
-        return LosoDataModule(felt, steps, settings, key)
-    steps = steps_per_epoch(together(folds, macro.folds, len(labels)), settings.batch)
-    return LosoDataModule(joined(resident, felt, len(labels)), steps, settings, key)
+    shares, emotions = (macro.folds, macro.counted) if macro is not None else ((), None)
+    counted, balanced = counted_by(stage, folds, labels, shares, emotions)
+    steps = steps_per_epoch(counted, settings.batch, balanced)
+    if macro is not None and stage.macro:
+        felt = to_device(macro.clips(part.held_out, part.people), device)
+        resident = felt if stage.on == "macro" else joined(resident, felt, len(labels))
+    return LosoDataModule(resident, steps, settings, key)
 
 
 def weights_digest(method: Method) -> str:
@@ -250,34 +296,6 @@ def _versions(method: Method) -> dict[str, tuple[int, int]]:
     """Return identity and version of every parameter and buffer; torch raises the version with each change in place."""
     tensors = itertools.chain(method.named_parameters(), method.named_buffers())
     return {name: (id(tensor), tensor._version) for name, tensor in tensors}
-
-
-def _trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Trainer:
-    """Return a bare Trainer.
-
-    Every flag that outlives a Trainer in its process is set, not left to the one before; nothing is read from the surroundings:
-    neither PL_TRAINER_* variables, which would change numbers under the same key, nor a cluster's, which would count our workers as its tasks.
-    """
-    with without_variables("PL_TRAINER_"):
-        return _bare_trainer(stage, device, recorder)
-
-
-def _bare_trainer(stage: Stage, device: torch.device, recorder: Recorder) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu" if device.type == "cpu" else "cuda",
-        devices=1 if device.type == "cpu" else [device.index or 0],
-        max_epochs=stage.epochs,
-        callbacks=[recorder],
-        plugins=[LightningEnvironment()],
-        deterministic=True if device.type == "cpu" else "warn",
-        benchmark=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-    )
 
 
 def _peak_mib(device: torch.device) -> float:

@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is, without saying so
 from threadpoolctl import threadpool_limits
 
 
@@ -38,6 +40,30 @@ def without_variables(prefix: str) -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
+
+
+def bare_trainer(epochs: int | None, device: torch.device, callback: pl.Callback) -> pl.Trainer:
+    """Return a bare Trainer.
+
+    Every flag that outlives a Trainer in its process is set, not left to the one before; nothing is read from the surroundings:
+    neither PL_TRAINER_* variables, which would change numbers under the same key, nor a cluster's, which would count our workers as its tasks.
+    """
+    with without_variables("PL_TRAINER_"):
+        return pl.Trainer(
+            accelerator="cpu" if device.type == "cpu" else "cuda",
+            devices=1 if device.type == "cpu" else [device.index or 0],
+            max_epochs=epochs,
+            callbacks=[callback],
+            plugins=[LightningEnvironment()],
+            deterministic=True if device.type == "cpu" else "warn",
+            benchmark=False,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+        )
 
 
 @contextlib.contextmanager

@@ -61,4 +61,4 @@ class Kept:
             self.folder.parent.parent.rmdir()
 
 
-ARRAYS = ("together", "alone", "strangers", "renumbered", "probed")
+ARRAYS = ("together", "alone", "strangers", "renumbered", "probed", "inner")

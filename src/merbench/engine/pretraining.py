@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from merbench.batch import Batch, Inputs
-from merbench.data import protocol
+from merbench.data import manifest, protocol
 from merbench.data.datamodule import check_batch, serve, training_clips
 from merbench.data.prepared import Prepared
 from merbench.errors import UserError
 from merbench.method import Method, Stage
-from merbench.sample import Fold
+from merbench.sample import Clip, Fold
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,51 @@ class Macro:
         everything: all of them as the method wants them, with the index in `sample.EMOTIONS` as ``label``.
         folds: for each fold of the protocol, in its order, the clips that it may learn from.
         counted: labels by which the steps of balanced epochs are counted: the true ones, whatever an audit puts in their place.
+        people: who shows each of them, from `people_of`; not needed where nobody is left out but who is held out.
     """
 
     everything: Batch
     folds: tuple[Fold, ...]
     counted: NDArray[np.int64]
+    people: tuple[str, ...] = ()
 
-    def clips(self, held_out: str) -> Batch:
-        """Return the clips from which the fold that holds this out may learn."""
+    def clips(self, held_out: str, without: Collection[str] = ()) -> Batch:
+        """Return the clips from which the fold that holds this out may learn, or its inner training that leaves these people out as well."""
         (fold,) = (fold for fold in self.folds if fold.held_out == held_out)
-        return training_clips(self.everything, fold)
+        return training_clips(self.everything, spared(self.people, fold, without))
+
+
+def people_of(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Return who shows each clip, whatever the set calls them."""
+    return tuple(manifest.person_of(clip.subject) for clip in clips)
+
+
+def spared(shown_by: Sequence[str], share: Fold, people: Collection[str]) -> Fold:
+    """Return a fold's share of the macro clips without those of some people.
+
+    Args:
+        shown_by: from `people_of`, of all macro clips.
+        share: positions among them.
+        people: as `people_of` calls them.
+    """
+    return Fold(share.held_out, tuple(index for index in share.train if shown_by[index] not in people), test=()) if people else share
+
+
+def counted_by(
+    stage: Stage, folds: Sequence[Fold], labels: NDArray[np.int64], shares: Sequence[Fold], felt: NDArray[np.int64] | None
+) -> tuple[Sequence[Fold], NDArray[np.int64] | None]:
+    """Return the folds by whose clips a stage's steps are counted, and the labels where its classes are balanced.
+
+    Args:
+        stage: filled.
+        folds, labels: of the run.
+        shares, felt: the same folds' shares of the macro clips, and their labels; for stages on them.
+    """
+    if stage.on == "training":
+        return folds, labels if stage.balance else None
+    if stage.on == "macro":
+        return shares, felt if stage.balance else None
+    return together(folds, shares, len(labels)), None
 
 
 def together(folds: Sequence[Fold], macro: Sequence[Fold], after: int) -> tuple[Fold, ...]:
@@ -62,7 +97,7 @@ def served(prepared: Prepared, inputs: Inputs, folds: Sequence[Fold], counted: N
         UserError: the source cannot serve these inputs; says why.
     """
     counted = prepared.labels if counted is None else counted
-    return Macro(serve(prepared, inputs), protocol.pretraining(prepared.clips, folds), counted)
+    return Macro(serve(prepared, inputs), protocol.pretraining(prepared.clips, folds), counted, people_of(prepared.clips))
 
 
 def check_stages(method: Method, name: str) -> None:

@@ -17,7 +17,7 @@ from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
 from merbench.data.protocol import check, folds_of
-from merbench.engine import fold, workers
+from merbench.engine import fold, inner, workers
 from merbench.engine import initial as initials
 from merbench.engine.pretraining import check_sizes
 from merbench.engine.trial import check_changes, tried, tried_on_macro
@@ -126,6 +126,7 @@ def plan(
             check_batch(folds, settings.batch, prepared.labels if settings.balance else None)
     check_changes(request, trial)
     macro, macro_data = _macro(request, trial, folds, method, watch, worker_count, macro_from) if trial.inputs.macro else (None, {})
+    inner.check(request, trial, prepared, folds, seeds, None if macro is None else store.load(macro))
     devices = _devices(worker_count)
     versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))

@@ -24,13 +24,13 @@ from merbench.data.prepared import Prepared
 from merbench.engine import fold, pretraining
 from merbench.engine.isolation import isolated, one_thread
 from merbench.errors import told
-from merbench.method import Method, Stage
+from merbench.method import Method
 from merbench.sample import Fold
 from merbench.weights import digest
 
-Change = Literal["nothing", "again", "garbage", "another subject", "last epoch only", "permuted labels", "served"]
+Change = Literal["nothing", "again", "garbage", "another subject", "last epoch only", "without inner", "permuted labels", "served"]
 """What is other than in the run itself: ``again`` trains another fold before in the same process; ``served`` trains nothing, it looks at what a
-clip is served as when all others are garbage."""
+clip is served as when all others are garbage. With permuted labels there are no inner trainings either: the last epoch is judged."""
 
 STRANGERS = 8
 """So many training clips stand beside the held-out ones when a prediction is made in company."""
@@ -65,12 +65,13 @@ class Trained:
     """What one training left.
 
     Attributes:
-        weights, optimiser: SHA-256 by stage; a closed form has the one stage ``fit`` and no optimiser.
+        weights, optimiser: SHA-256 by stage, those of inner trainings too; a closed form has the one stage ``fit`` and no optimiser.
         curve: losses by stage and part.
         together: (n, classes) probabilities of the held-out clips at the last epoch, as a run keeps them.
         alone: the same, each clip by itself.
         strangers: the same, beside clips of the training subjects.
         probed: probabilities of the true held-out clips, whatever stood in their place while training.
+        inner: (E, C, C) what inner trainings said of whom they left out, by recorded epoch; of no epoch where there are none.
         served: names of what is served otherwise of a clip when all others, and its label, are garbage.
         renumbered: the same, with the clip numbers of others; a method that reads nothing of a clip guesses by its number, and may.
         opened: files of data that were opened while it was trained, as far as Python opened them.
@@ -86,6 +87,7 @@ class Trained:
     strangers: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     renumbered: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     probed: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    inner: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
     served: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     failed: str = ""
@@ -115,14 +117,16 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
     probe = everything if prepared is true else serve(true, inputs)
     if case.change == "last epoch only":
         request = replace(request, training=replace(request.training, record="last"))
-    elif case.change == "permuted labels":
+    elif case.change in ("without inner", "permuted labels"):
+        request = replace(request, training=replace(request.training, inner=0))
+    if case.change == "permuted labels":
         everything = {**everything, "label": permuted(everything["label"], split)}
     macro = pretraining.served(_macro(case, split), inputs, folds, store.load(case.macro).labels) if case.macro else None
     weights, optimiser = {}, {}
 
-    def seal(stage: Stage, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        weights[stage.name] = fold.weights_digest(method)
-        optimiser[stage.name] = digest({str(index): each.state_dict() for index, each in enumerate(optimizers)})
+    def seal(stage: str, method: Method, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        weights[stage] = fold.weights_digest(method)
+        optimiser[stage] = digest({str(index): each.state_dict() for index, each in enumerate(optimizers)})
 
     manifest.megc2019.cache_clear()  # who reads the clip list while training opens it anew, and is seen
     device = torch.device(case.device)
@@ -149,6 +153,7 @@ def _witnessed(case: Case, opened: list[str]) -> Trained:
         strangers,
         renumbered,
         probed,
+        Trained().inner if result.inner is None else result.inner.astype(np.float32),
         lonely=lonely,
         opened=tuple(dict.fromkeys(opened)),
     )

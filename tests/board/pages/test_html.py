@@ -43,7 +43,7 @@ def test_what_a_row_tells(made: Made) -> None:
             assert row.data[:6] in line
             assert render.duration(row.seconds) in line
         assert f"data {row.data[:6]}, annotations {row.annotations[:6]}" in page
-    assert escape(render.FOOT) in page
+    assert escape(render.foot()) in page
     assert "begun on smic+casme2: 1 fold missing" in page
     assert all(f">{mark}</span>" in page for row in made.rows if row.readings for mark in row.marks)
 
@@ -77,8 +77,8 @@ def test_each_reading_has_its_chance_below_it_and_who_lacks_it(made: Made) -> No
 def test_what_the_text_tables_add_is_taken_over(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     told = columns.columns
     further = columns.Column("inference", lambda row: f"12.5 ms <{row.key}>", 3)
-    monkeypatch.setattr(columns, "columns", lambda rows: [*told(rows), further])
-    monkeypatch.setattr(columns, "place", lambda row: f"{len(row.method)}=")
+    monkeypatch.setattr(columns, "columns", lambda rows, reading="last": [*told(rows, reading), further])
+    monkeypatch.setattr(columns, "place", lambda row, reading: f"{len(row.method)}=")
     page = html.page(made.rows)
     assert ">inference</button>" in page
     for line in lines(page, "last"):
@@ -105,17 +105,18 @@ def test_published_scores_stand_beside_and_never_among(made: Made) -> None:
 
 def with_inner(row: Row) -> Row:
     inner = dataclasses.replace(row.readings["last"], uf1=row.readings["last"].uf1 - 0.01)
-    return dataclasses.replace(row, readings={**row.readings, "inner": inner, "of a future version": inner})
+    readings = {**row.readings, "inner": inner, "of a future version": inner}
+    return dataclasses.replace(row, readings=readings, places={**row.places, "inner": (7, 9)})
 
 
 def test_readings_of_later_versions_are_shown(made: Made) -> None:
-    """Another choice of the epoch than an oracle is ranked apart; one that is not known here too, by its own name."""
+    """What is ranked apart has its own places; what is not known here stands there by its own name, and has none."""
     rows = [with_inner(row) if row.readings and row.method != "closed" else row for row in made.rows]
     page = html.page(rows)
-    assert "Inner choice" in page
+    assert "Inner epoch" in page
     assert "of a future version" in page
-    assert sorted(ranks(page, "inner")) == ["1", "1", "1", "2", "3"]
-    assert set(ranks(page, "oracle-epoch")) == {"-"}
+    assert sorted(ranks(page, "inner")) == ["1", *["7-9"] * 5], "a closed form has no other epoch to choose: its inner is its last"
+    assert set(ranks(page, "oracle-epoch")) == set(ranks(page, "of a future version")) == {"-"}
     by_key = {row.key: row for row in rows}
     for body in re.findall(r"<tbody data-reading.*?</tbody>", page, re.DOTALL):
         reading = re.findall(r'data-reading="([^"]*)"', body)[0]

@@ -11,6 +11,7 @@ import pytest
 from merbench.board import columns
 from merbench.board.pages import html, report
 from merbench.board.rows import Row
+from merbench.scores import RANKED, READINGS
 from tests.board.pages.conftest import ATTACK, CLASSES, Made
 from tests.browser import Browser
 
@@ -117,8 +118,8 @@ def test_ranks_stay_with_their_rows_and_oracles_have_none(chromium: Browser, fol
     )
     for reading, key, rank in ranks:
         row = next(row for row in made.rows if row.key == key)
-        assert rank == (columns.place(row) if reading == "last" else "-")
-    assert {reading for reading, _, _ in ranks} == {"last", "oracle-subject", "oracle-epoch"}
+        assert rank == (columns.place(row, reading) if reading in RANKED else "-")
+    assert {reading for reading, _, _ in ranks} == set(READINGS)
 
 
 def test_a_keyboard_sorts(chromium: Browser, folder: Path) -> None:
@@ -156,9 +157,9 @@ def test_filters(chromium: Browser, folder: Path, made: Made) -> None:
     whole, status = keys(made.rows, "last"), "document.getElementById('shown').textContent"
     assert seen(chromium) == whole, "at first the ranked reading alone"
     assert chromium.run(status) == f"{len(whole)} runs in 3 tables"
-    for reading in ("oracle-subject", "oracle-epoch"):
+    for reading in READINGS[1:]:
         assert choose(chromium, reading=reading) == keys(made.rows, reading) != set()
-    assert choose(chromium, reading="") == set().union(*(keys(made.rows, name) for name in ("last", "oracle-subject", "oracle-epoch")))
+    assert choose(chromium, reading="") == set().union(*(keys(made.rows, name) for name in READINGS))
     assert choose(chromium, reading="last", protocol="lodo") == keys([row for row in made.rows if row.protocol == "lodo"], "last")
     assert chromium.run(status) == "1 run in 1 table"
     assert choose(chromium, protocol="", preset="quick") == keys([row for row in made.rows if row.preset == "quick"], "last")

@@ -13,7 +13,7 @@ from merbench.board.pages import charts, words
 from merbench.board.pages.page import rendered
 from merbench.board.rows import Row
 from merbench.data import databases
-from merbench.scores import READINGS
+from merbench.scores import RANKED, READINGS
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def page(rows: Sequence[Row]) -> str:
         choices={name: _unlike(table.facts[name] for table in tables) for name in ("data", "scheme", "protocol", "preset")},
         readings=_readings(every),
         incomplete=render.incomplete(rows),
-        foot=render.FOOT,
+        foot=render.foot(),
         beside=beside.beside(rows),
         beside_columns=beside.COLUMNS,
         beside_foot=beside.FOOT,
@@ -141,7 +141,7 @@ def _table(index: int, title: str, members: list[Row]) -> Table:
 def _readings(rows: Iterable[Row]) -> list[str]:
     """Return every reading that some row has, the ranked one first, the oracles last."""
     found = _unlike(name for row in rows for name in row.readings)
-    return sorted(found, key=lambda name: (name != words.RANKED, words.is_oracle(name)))
+    return sorted(found, key=lambda name: (name != words.FIRST, words.is_oracle(name)))
 
 
 def _unlike(values: Iterable[str]) -> list[str]:
@@ -149,16 +149,16 @@ def _unlike(values: Iterable[str]) -> list[str]:
 
 
 def _body(reading: str, members: list[Row], shown: list[Column]) -> Body:
-    """Return the rows that have a reading, by its UF1: ranked as the text tables rank, or apart; oracles without ranks."""
+    """Return the rows that have a reading, by its UF1, with their places where that reading is ranked."""
+    ranked = next((each for each in RANKED if each == reading), None)
     there = [row for row in members if reading in row.readings]
-    ranked = reading == words.RANKED
-    if not ranked:
+    if reading != words.FIRST:  # by which they are in order already
         there.sort(key=lambda row: _order(-row.readings[reading].uf1))
     lines = []
     for place, row in enumerate(there, 1):
-        rank = columns.place(row) if ranked else "-" if words.is_oracle(reading) else str(place)
+        rank = columns.place(row, ranked) if ranked else "-"
         lines.append(Line(row, rank, place, [column.cell(row, reading) for column in shown]))
-    guesses = {0 if ranked else row.epochs: row for row in reversed(there)}  # the last epoch's chance is the same for any number of epochs
+    guesses = {0 if ranked else row.epochs: row for row in reversed(there)}  # what is ranked has one chance for any number of epochs
     chance = [_chance(row, reading, epochs, shown) for epochs, row in sorted(guesses.items())]
     return Body(reading, lines, chance, [row.method for row in members if row not in there])
 
@@ -186,7 +186,7 @@ def _value(value: float, under: str = "") -> Cell:
 
 
 def _method(row: Row, reading: str) -> Cell:
-    return Cell(row.method, "" if reading == words.RANKED else words.named(reading).lower(), row.method.lower(), link=f"#run-{row.key}")
+    return Cell(row.method, "" if reading == words.FIRST else words.named(reading).lower(), row.method.lower(), link=f"#run-{row.key}")
 
 
 def _bar(row: Row, reading: str) -> Cell:
@@ -286,4 +286,4 @@ def _others(members: Sequence[Row], shown: Sequence[Column]) -> list[Column]:
 
 
 def _taken_over(column: columns.Column) -> Callable[[Row, str], Cell]:
-    return lambda row, reading: Cell(text := column.of(row), order=text) if reading == words.RANKED else Cell()
+    return lambda row, reading: Cell(text := column.of(row), order=text) if reading == words.FIRST else Cell()

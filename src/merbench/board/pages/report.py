@@ -120,7 +120,7 @@ def _epochs(row: Row, found: Judged) -> Markup | None:
         Rule(score.uf1, f"{words.named(name).lower()} {score.uf1:.3f}", "oracle" if words.is_oracle(name) else "")
         for name, score in row.readings.items()
     ]
-    rules.append(Rule(row.readings[words.RANKED].chance_uf1, f"chance {row.readings[words.RANKED].chance_uf1:.3f}", "low"))
+    rules.append(Rule(row.readings[words.FIRST].chance_uf1, f"chance {row.readings[words.FIRST].chance_uf1:.3f}", "low"))
     return Plot(
         label=f"Pooled UF1 at each of {len(at)} recorded epochs, from {scores.mean(0)[0]:.3f} to {scores.mean(0)[-1]:.3f}",
         x_name="epoch",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-RANKED = "last"
-"""The reading that is ranked with others of its kind by its table."""
+FIRST = "last"
+"""The reading that is shown first, and of which reports are."""
 
 NAMES = {
     "last": "Last epoch",
-    "inner": "Inner choice",
+    "inner": "Inner epoch",
     "oracle-subject": "Oracle, per subject",
     "oracle-epoch": "Oracle, one epoch",
 }
 
 TOLD = {
     "last": "fixed beforehand; ranked",
-    "inner": "the epoch was chosen by inner trainings on the training subjects alone; ranked apart, by UF1 alone",
+    "inner": "each fold's epoch was chosen by inner trainings on its training subjects alone; ranked apart",
     "oracle-subject": "for each held-out subject its best epoch, chosen on its own test clips; never ranked",
     "oracle-epoch": "one epoch for all, chosen on the held-out subjects; never ranked",
 }
