@@ -51,6 +51,7 @@ def test_a_bar_shows_score_interval_and_chance_on_one_scale() -> None:
     marks = sorted(
         float(each.get("x1", "")) for each in root.iter("line") if each.get("class") is None and each.get("x1") == each.get("x2")
     )
+    assert len(set(marks)) == 5
     assert marks[3] == float(dot.get("cx", ""))
     assert (float(lines["interval"].get("x1", "")), float(lines["interval"].get("x2", ""))) == (marks[2], marks[4])
     assert float(lines["chance"].get("x1", "")) == marks[1]
@@ -99,6 +100,8 @@ def test_a_plot_puts_values_where_its_axes_say() -> None:
     }
     across = {float(each.text or ""): float(each.get("x", "")) for each in root.iter("text") if each.get("text-anchor") == "middle"}
     assert set(level) == {0, 0.2, 0.4, 0.6, 0.8, 1}
+    assert level[1] < level[0], "up is more"
+    assert across[1] < across[3]
     pieces = [each.get("points", "") for each in root.iter("polyline")]
     assert len(pieces) == 2, "a gap where there is no number"
     x, y = map(float, pieces[0].split(","))
