@@ -74,6 +74,14 @@ def test_each_reading_has_its_chance_below_it_and_who_lacks_it(made: Made) -> No
             assert ("not run: closed" in body) is (reading != "last" and ATTACK.replace("<", "&lt;").replace(">", "&gt;") in body)
 
 
+def test_a_cost_that_nobody_measured_has_no_column(made: Made) -> None:
+    assert all(row.clip_seconds is None for row in made.rows)
+    assert ">a clip</button>" not in html.page(made.rows)
+    page = html.page([dataclasses.replace(row, clip_seconds=0.0042) for row in made.rows])
+    assert ">a clip</button>" in page
+    assert all("4.20 ms" in line for line in lines(page, "last"))
+
+
 def test_what_the_text_tables_add_is_taken_over(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     told = columns.columns
     further = columns.Column("inference", lambda row: f"12.5 ms <{row.key}>", 3)

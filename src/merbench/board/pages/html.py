@@ -127,7 +127,10 @@ def page(rows: Sequence[Row]) -> str:
 
 def _table(index: int, title: str, members: list[Row]) -> Table:
     first = members[0]
-    shown = [*SCORES, *_parts(members), *COSTS]
+    costs = (
+        column for column in COSTS if any(column.cell(row, words.FIRST).text != "-" for row in members)
+    )  # what nobody measured has none
+    shown = [*SCORES, *_parts(members), *costs]
     shown += _others(members, shown)
     facts = {
         "data": f"{first.on}, {first.source.replace('-', ' ')}",
@@ -281,7 +284,7 @@ def _part(name: str) -> Callable[[Row, str], Cell]:
 
 def _others(members: Sequence[Row], shown: Sequence[Column]) -> list[Column]:
     """Return columns that the text tables have and this page does not know, as words."""
-    here = ELSEWHERE | {column.name for column in shown}
+    here = ELSEWHERE | {column.name for column in (*shown, *COSTS)}
     return [Column(each.name, "", _taken_over(each), words=True) for each in columns.columns(members) if each.name not in here]
 
 
