@@ -72,7 +72,7 @@ def test_the_uar_of_ststnet_is_its_precision() -> None:
 
 @pytest.mark.torture
 @pytest.mark.parametrize(("method", "uar"), [("AlexNet", ".6775"), ("GoogLeNet", ".5385"), ("VGG16", ".6365"), ("STSTNet", ".7186")])
-def test_so_are_those_of_the_networks_that_its_paper_ran(method: str, uar: str) -> None:
+def test_so_are_those_of_three_other_networks(method: str, uar: str) -> None:
     (whole,) = (each for each in flagged((method,)) if (each.one.method, each.one.part) == (method, "3db"))
     assert f"in one way, if what is called UAR is the mean precision; the UAR is 0{uar} then" in whole.flags[1]
     assert uar in whole.one.note
