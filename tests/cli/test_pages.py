@@ -44,11 +44,11 @@ def test_a_report_is_written_and_says_where(runs: Path, tmp_path: Path, cli: Cli
     ("words", "told"),
     [
         (("report", "nobody"), "there is no run 'nobody'"),
-        (("report", ATTACK, "--out", "nowhere/x.html"), "a file cannot be written there"),
-        (("report", ATTACK, "--out", "runs"), "a file cannot be written there"),
+        (("report", ATTACK, "--out", "nowhere/x.html"), "its folder is not there"),
+        (("report", ATTACK, "--out", "runs"), "Is a directory"),
         (("report", ATTACK, "--out", "pipe"), "it is a pipe"),
         (("report", ATTACK, "--images"), "the clips of this run are not prepared here"),
-        (("leaderboard", "--format", "html", "--out", "nowhere/x.html"), "a file cannot be written there"),
+        (("leaderboard", "--format", "html", "--out", "nowhere/x.html"), "its folder is not there"),
         (("leaderboard", "--format", "html", "--runs", "none"), "there is no run yet"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,12 +73,12 @@ def check(out: Path) -> None:
     Raises:
         UserError: it is a folder or a pipe, or in a folder that is not there.
     """
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise UserError("a file cannot be written there", where=out.absolute(), remedy="name a file in a folder that is there: --out")
+    if out.is_dir():
+        raise _refused(out, os.strerror(errno.EISDIR))
     if out.is_fifo():
-        raise UserError(
-            "a file cannot be written there: it is a pipe, and nobody may be reading", where=out.absolute(), remedy="name a file: --out"
-        )
+        raise _refused(out, "it is a pipe, and nobody may be reading")
+    if not out.absolute().parent.is_dir():
+        raise _refused(out, "its folder is not there")
 
 
 def keep(out: Path, text: str) -> None:
@@ -89,13 +91,25 @@ def keep(out: Path, text: str) -> None:
 
     check(out)
     try:
-        if out.exists() and not out.is_file():  # /dev/stdout is written to, not replaced
+        if _is_special(out):
             out.write_text(text, encoding="utf-8")
         else:
             write(out.resolve(), text.encode())
     except OSError as error:
-        raise UserError(
-            f"the page cannot be written: {error.strerror or errno.errorcode.get(error.errno or 0, error)}",
-            where=out.absolute(),
-            remedy="name another file: --out",
-        ) from error
+        raise _refused(out, error.strerror or str(error)) from error
+
+
+def _is_special(out: Path) -> bool:
+    """Return whether something is there that is written to and not replaced, as /dev/stdout.
+
+    Raises:
+        OSError: it cannot be told, as of a link in a circle.
+    """
+    try:
+        return not stat.S_ISREG(out.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _refused(out: Path, why: str) -> UserError:
+    return UserError(f"a file cannot be written: {why}", where=out.absolute(), remedy="name a file in a folder that is there: --out")
