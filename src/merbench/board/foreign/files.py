@@ -1,0 +1,231 @@
+"""A file's bytes to columns, by what is in them and never by the file's name. Nothing in a file is executed."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from merbench import guard
+from merbench.board.foreign import logs
+from merbench.board.foreign.columns import Cell, Columns, roles
+from merbench.board.foreign.literal import parse
+from merbench.board.foreign.predictions import MOST_ROWS
+from merbench.board.foreign.shapes import columns as shaped
+from merbench.errors import UserError
+
+LARGEST = 2**26
+"""Bytes of a file: 1,768,000 rows of a CSV with 35 characters each."""
+
+UNPACKED = 2**28
+"""Bytes of a parquet file's columns."""
+
+MOST_COLUMNS = 1000
+
+EXAMPLE = "a CSV with the columns subject,clip,truth,pred is always read; docs/score.md shows all forms"
+
+BINARY: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x80\x02", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
+    (b"\x80\x03", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
+    (b"\x80\x04", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
+    (b"\x80\x05", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
+    (b"PK\x03\x04", "a zip archive (.xlsx, .npz and .pt are such)", "save the sheet as CSV; write arrays and tensors as CSV or JSON"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
+    (b"\x93NUMPY", "a numpy array", "write it as CSV with a column of subjects"),
+    (b"\x89HDF", "an HDF5 file", "write it as CSV or parquet"),
+    (b"MATLAB", "a MATLAB file", "write it as CSV: writetable"),
+    (b"\x1f\x8b", "packed with gzip", "unpack it"),
+)
+
+CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+def read(path: Path | None, stdin: io.BufferedIOBase | None = None) -> Columns:
+    """Return what a file holds.
+
+    Args:
+        path: of the file; None for standard input.
+        stdin: where the latter is read.
+
+    Raises:
+        UserError: it cannot be read, is too long, or has no predictions in a form that is known.
+    """
+    where = path if path is not None else "standard input"
+    try:
+        if path is None:
+            assert stdin is not None, "one of the two is given"
+            content = stdin.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ValueError(f"it is longer than {LARGEST:,} bytes")
+        else:
+            content = guard.read(path, LARGEST)
+        return columns(content)
+    except OSError as error:
+        raise UserError(
+            f"predictions cannot be read: {error.strerror or error}", where=where, remedy="name a file, or - for standard input"
+        ) from error
+    except _OtherKindError as error:
+        raise UserError(f"the file is {error.args[0]}", where=where, remedy=error.args[1]) from error
+    except (ValueError, RecursionError, csv.Error, pa.ArrowException, OverflowError) as error:
+        reason = (
+            "it is too deep"
+            if isinstance(error, RecursionError)
+            else str(error).splitlines()[0][:400]
+            if str(error)
+            else type(error).__name__
+        )
+        raise UserError(f"predictions cannot be read: {reason}", where=where, remedy=EXAMPLE) from error
+
+
+class _OtherKindError(Exception):
+    """What the file is instead, and what to do."""
+
+
+def columns(content: bytes) -> Columns:
+    """Return the columns of a file's bytes.
+
+    Raises:
+        ValueError: no form is recognised, or the one that is has a fault.
+    """
+    if not content.strip():
+        raise ValueError("it is empty")
+    if content.startswith(b"PAR1"):
+        return _parquet(content)
+    for start, what, remedy in BINARY:
+        if content.startswith(start):
+            raise _OtherKindError(what, remedy)
+    text = _text(content)
+    if text.lstrip()[0] in "[{":
+        return _json(text)
+    known: tuple[Callable[[str], Columns | None], ...] = (_delimited, logs.of_subjects, logs.of_clips, logs.of_dictionary)
+    for form in known:
+        found = form(text)
+        if found is not None:
+            return found
+    _unknown(text)
+
+
+def _unknown(text: str) -> NoReturn:
+    if re.search(r"correctnum|has the accuracy", text):  # MMNet, and the RCNs
+        raise ValueError(
+            "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
+        )
+    first = next(line.strip() for line in text.splitlines() if line.strip())
+    raise ValueError(f"no form is recognised; it begins '{first[:80]}'")
+
+
+def _text(content: bytes) -> str:
+    """Return text in UTF-8, or in UTF-16 as a Windows console redirects it; a sign that is not UTF-8 is replaced."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
+    control = CONTROL.search(text)
+    if control:
+        raise ValueError(f"it is no text: a sign of code {ord(control[0])} stands at place {control.start():,}")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text
+
+
+def _json(text: str) -> Columns:
+    """Return what JSON, lines of JSON, or a printed Python value holds."""
+    try:
+        return shaped(json.loads(text, object_pairs_hook=_once), "JSON")
+    except json.JSONDecodeError as error:
+        fault = error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
+        try:
+            return shaped([json.loads(line, object_pairs_hook=_once) for line in lines], "lines of JSON")
+        except json.JSONDecodeError as error:
+            fault = error
+    try:
+        value, end = parse(text)
+    except ValueError as error:
+        raise ValueError(
+            f"it is neither JSON (line {fault.lineno}: {fault.msg}) nor a printed Python list or dictionary ({error})"
+        ) from error
+    if text[end:].strip():
+        raise ValueError(f"something follows the dictionary: '{text[end:].strip()[:40]}'")
+    return shaped(value, "printed dictionary" if isinstance(value, dict) else "printed list")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key '{twice[:60]}' stands there twice")
+    return table
+
+
+def _delimited(text: str) -> Columns | None:
+    """Return a table of text with a header; None where the first line names no true and predicted classes."""
+    lines = text.split("\n")
+    start = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    for separator, name in SEPARATORS.items():
+        if separator not in lines[start]:
+            continue
+        head = [cell.strip() for cell in next(csv.reader([lines[start]], delimiter=separator), [])]
+        if len(head) <= MOST_COLUMNS and roles(head).enough:
+            return _table(lines[start:], separator, head, f"CSV, separated by {name}s", start + 1)
+    return None
+
+
+def _table(lines: list[str], separator: str, head: list[str], form: str, first: int) -> Columns:
+    reader = csv.reader((line + "\n" for line in lines), delimiter=separator, strict=True)
+    next(reader)
+    wanted, rows = len(head), []
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != wanted:
+            raise ValueError(f"line {first + reader.line_num - 1} has {len(row)} cells, its header {wanted}")
+        rows.append(row)
+        if len(rows) > MOST_ROWS:
+            raise ValueError(f"it has more than {MOST_ROWS:,} rows")
+    cells: dict[str, list[Cell]] = {}
+    for place, name in enumerate(head):
+        if name in cells:
+            raise ValueError(f"two columns are called '{name[:40]}'")
+        if name:
+            cells[name] = [row[place].strip() for row in rows]
+    return Columns(form, cells)
+
+
+def _parquet(content: bytes) -> Columns:
+    file = pq.ParquetFile(pa.BufferReader(content))
+    metadata = file.metadata
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    names = file.schema_arrow.names
+    if not 0 < metadata.num_rows <= MOST_ROWS or sum(group.num_rows for group in groups) != metadata.num_rows:
+        raise ValueError(f"it has {metadata.num_rows:,} rows; from 1 to {MOST_ROWS:,} are scored")
+    if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+        raise ValueError("it has a column twice, or too many")
+    found = roles(names)
+    wanted = [*found.named.values(), *found.classes.values()]
+    sizes = [group.column(index) for group in groups for index in range(group.num_columns)]
+    if sum(size.total_uncompressed_size for size in sizes) > UNPACKED:
+        raise ValueError(f"unpacked it has more than {UNPACKED:,} bytes")
+    if not found.enough:
+        return Columns("parquet", {name: [] for name in names})  # what is missing is told where columns are understood
+    table = file.read(columns=wanted)
+    cells: dict[str, list[Cell]] = {}
+    for name in wanted:
+        kind = table.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise ValueError(f"the column '{name[:40]}' is of the type {str(kind)[:40]}, neither words nor numbers")
+        cells[name] = ["" if cell is None else cell for cell in table[name].to_pylist()]
+    return Columns("parquet", cells)
