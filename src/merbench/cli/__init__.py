@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import audit, bench, board, clean, data, doctor, maps, methods, perf, synth
+from merbench.cli import audit, bench, board, clean, data, doctor, maps, methods, perf, score, synth
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.command("synth")(synth.synth)
 app.add_typer(perf.app, name="perf")
 app.command("leaderboard")(board.leaderboard)
 app.command("compare")(board.compare)
+app.command("score")(score.score)
 app.command("maps")(maps.maps)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,7 +48,7 @@ CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
-def read(path: Path | None, stdin: io.BufferedIOBase | None = None) -> Columns:
+def read(path: Path | None, stdin: BinaryIO | None = None) -> Columns:
     """Return what a file holds.
 
     Args:
@@ -111,16 +110,15 @@ def columns(content: bytes) -> Columns:
         found = form(text)
         if found is not None:
             return found
-    _unknown(text)
+    raise ValueError(_unknown(text))
 
 
-def _unknown(text: str) -> NoReturn:
+def _unknown(text: str) -> str:
+    """Return why no form is recognised."""
     if re.search(r"correctnum|has the accuracy", text):  # MMNet, and the RCNs
-        raise ValueError(
-            "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
-        )
+        return "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
     first = next(line.strip() for line in text.splitlines() if line.strip())
-    raise ValueError(f"no form is recognised; it begins '{first[:80]}'")
+    return f"no form is recognised; it begins '{first[:80]}'"
 
 
 def _text(content: bytes) -> str:

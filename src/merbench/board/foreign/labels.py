@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from merbench.board.foreign.columns import MOST_CLASSES, Cell
 from merbench.data import manifest, schemes
+from merbench.errors import UserError
 
 SHORT = {"neg": "negative", "ne": "negative", "pos": "positive", "po": "positive", "sur": "surprise", "surp": "surprise"}
 
@@ -170,3 +171,21 @@ def _largest(columns: Mapping[str, Sequence[Cell]], known: Mapping[str, int], cl
             raise ValueError(f"row {row + 1}: the probability of {name[:40]} is '{str(cells[row])[:40]}', no number")
     chosen: NDArray[np.int64] = table.argmax(-1)
     return chosen
+
+
+def named(text: str) -> tuple[str, ...]:
+    """Return the class names that a user gives, ``negative,positive,surprise``, in their order.
+
+    Raises:
+        UserError: fewer than two, one twice, or one that is no name.
+    """
+    words = [word.strip() for word in text.split(",")]
+    try:
+        names = tuple(_word(word) for word in words)
+        if not 1 < len(names) <= MOST_CLASSES or len(set(names)) < len(names) or any(name.isdecimal() for name in names):
+            raise ValueError(f"'{text[:60]}' are no names of two classes or more, each once")
+    except ValueError as error:
+        raise UserError(
+            f"these classes cannot be scored: {error}", where="--classes", remedy="write --classes negative,positive,surprise"
+        ) from error
+    return names

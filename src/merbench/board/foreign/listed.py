@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from merbench.board.foreign.predictions import Predictions, reordered
+from merbench.board.rows import Table
 from merbench.data import manifest
 from merbench.data.classes import listed as few
 
@@ -75,14 +77,12 @@ def _by_subject(found: Predictions) -> Predictions:
         listed[key.rpartition("/")[0], index] += 1
     names = sorted({*table.subjects.tolist(), *(subject for subject, _ in listed)})
     place = {name: index for index, name in enumerate(names)}
-    there, here = np.zeros((len(names), 3), dtype=np.int64), np.zeros((len(names), 3), dtype=np.int64)
+    there, here = np.zeros((len(names), 3), dtype=np.int64), _counts(table, place)
     for (subject, index), count in listed.items():
         there[place[subject], index] = count
-    np.add.at(here, ([place[subject] for subject in table.subjects.tolist()], table.truth), 1)
     matrix = np.minimum(here[:, :, None], there[:, None, :]).sum(0)
     found = _settled(found, matrix, int(here.sum()), "how many clips of each class the list of MEGC2019 has of each subject")
-    here = np.zeros_like(here)
-    np.add.at(here, ([place[subject] for subject in table.subjects.tolist()], found.tables[0].truth), 1)
+    here = _counts(found.tables[0], place)
     lacking = [name for name in names if here[place[name]].sum() == 0]
     strange = [name for name in names if there[place[name]].sum() == 0]
     counts = [
@@ -106,6 +106,12 @@ def _by_subject(found: Predictions) -> Predictions:
         note = f"each subject has as many clips of each class as in MEGC2019, {here.sum()} {_of(found)} in all"
         found = replace(found, notes=(*found.notes, note))
     return found
+
+
+def _counts(table: Table, place: Mapping[str, int]) -> NDArray[np.int64]:
+    """Return clips by subject and true class, (subjects, 3)."""
+    cells = np.array([place[subject] for subject in table.subjects.tolist()]) * 3 + table.truth
+    return np.bincount(cells, minlength=3 * len(place)).reshape(-1, 3)
 
 
 def _settled(found: Predictions, matrix: NDArray[np.int64], clips: int, source: str) -> Predictions:

@@ -46,7 +46,7 @@ def parse(text: str, start: int = 0) -> tuple[Value, int]:
 class _Reader:
     def __init__(self, text: str, start: int) -> None:
         self.text, self.place = text, start
-        self.kind, self.token = "", ""
+        self.kind, self.spelled = "", ""
         self._next()
 
     def whole(self) -> tuple[Value, int]:
@@ -57,29 +57,29 @@ class _Reader:
         self.begun = self.place
         found = TOKEN.match(self.text, self.place)
         if found is None or found.lastgroup is None:
-            self.kind, self.token = "end", self.text[self.place : self.place + 20].strip()
+            self.kind, self.spelled = "end", self.text[self.place : self.place + 20].strip()
             return
-        self.kind, self.token, self.place = found.lastgroup, found[found.lastgroup], found.end()
+        self.kind, self.spelled, self.place = found.lastgroup, found[found.lastgroup], found.end()
 
     def _value(self, depth: int) -> Value:
         if depth > DEEPEST:
             raise self._fault(f"more than {DEEPEST} levels")
-        kind, token = self.kind, self.token
+        kind, spelled = self.kind, self.spelled
         if kind == "wrap":
             return self._wrapped(depth)
         if kind == "number":
             self._next()
-            return _number(token)
+            return _number(spelled)
         if kind == "word":
             self._next()
-            return token[1:-1]
-        if kind == "sign" and token in "[(":
+            return spelled[1:-1]
+        if kind == "sign" and spelled in "[(":
             return self._list(CLOSING[token], depth)
-        if kind == "sign" and token == "{":
+        if kind == "sign" and spelled == "{":
             return self._table(depth)
         if kind == "shortened":
             raise self._fault("printing shortened it to '...': print the whole list, as .tolist() gives it")
-        raise self._fault(f"'{token}' is no number, word, list or dictionary" if token else "it is cut off")
+        raise self._fault(f"'{spelled}' is no number, word, list or dictionary" if spelled else "it is cut off")
 
     def _wrapped(self, depth: int) -> Value:
         self._next()
@@ -120,18 +120,18 @@ class _Reader:
         return values
 
     def _is(self, sign: str) -> bool:
-        return self.kind == "sign" and self.token == sign
+        return self.kind == "sign" and self.spelled == sign
 
     def _close(self, sign: str) -> None:
         if not self._is(sign):
-            raise self._fault(f"'{sign}' is missing" if self.token else "it is cut off")
+            raise self._fault(f"'{sign}' is missing" if self.spelled else "it is cut off")
         self._next()
 
     def _fault(self, what: str) -> ValueError:
         return ValueError(f"line {self.text.count(chr(10), 0, self.begun) + 1}: {what}")
 
 
-def _number(token: str) -> int | float:
-    if len(token) > LONGEST_NUMBER:
-        raise ValueError(f"'{token[:20]}...' has {len(token)} digits")
-    return float(token) if any(sign in token for sign in ".eE") else int(token)
+def _number(spelled: str) -> int | float:
+    if len(spelled) > LONGEST_NUMBER:
+        raise ValueError(f"'{spelled[:20]}...' has {len(spelled)} digits")
+    return float(spelled) if any(sign in spelled for sign in ".eE") else int(spelled)

@@ -50,7 +50,7 @@ def of_subjects(text: str) -> Columns | None:
         heading = SUBJECT.search(line) if len(line) <= LONGEST_LINE else None
         if heading:
             name = heading[1].rstrip(".")
-            if name in blocks and blocks[name]:
+            if blocks.get(name):
                 raise ValueError(f"line {number}: subject {name} comes a second time; the log holds more than one run, so cut out one")
             current = blocks.setdefault(name, {})
         for kind, found in (("predicted", PREDICTED.search(line)), ("truth", TRUTH.search(line))):

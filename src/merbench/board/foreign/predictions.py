@@ -144,9 +144,7 @@ def _owners(columns: Columns, found: Roles, where: object, fallback: str | None)
         owner = known.get(row)
         if owner is None:
             try:
-                owner = known[row] = _owner(
-                    *map(str, (row[0], "" if row[1] is None else row[1], row[2])), "subject" in found.named, fallback
-                )
+                owner = known[row] = _owner(str(row[0]), str(row[1] or ""), str(row[2]), "subject" in found.named, fallback)
             except ValueError as error:
                 remedy = people.REMEDY if "subject" in found.named else NO_SUBJECT
                 raise UserError(f"row {number}: {error}", where=where, remedy=remedy) from error
