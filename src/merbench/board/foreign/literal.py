@@ -74,7 +74,7 @@ class _Reader:
             self._next()
             return spelled[1:-1]
         if kind == "sign" and spelled in "[(":
-            return self._list(CLOSING[token], depth)
+            return self._list(CLOSING[spelled], depth)
         if kind == "sign" and spelled == "{":
             return self._table(depth)
         if kind == "shortened":
