@@ -6,7 +6,6 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,6 +42,9 @@ BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"MATLAB", "a MATLAB file", "write it as CSV: writetable"),
     (b"\x1f\x8b", "packed with gzip", "unpack it"),
 )
+
+WITHOUT = re.compile("correctnum:|has the accuracy:")
+"""In the logs of MMNet and of the RCNs."""
 
 CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -103,22 +105,31 @@ def columns(content: bytes) -> Columns:
         if content.startswith(start):
             raise _OtherKindError(what, remedy)
     text = _text(content)
-    if text.lstrip()[0] in "[{":
+    if text.lstrip()[0] not in "[{":
+        found = _delimited(text) or _log(text)
+        if found is None:
+            raise ValueError(_unknown(text))
+        return found
+    try:
         return _json(text)
-    known: tuple[Callable[[str], Columns | None], ...] = (_delimited, logs.of_subjects, logs.of_clips, logs.of_dictionary)
-    for form in known:
-        found = form(text)
-        if found is not None:
-            return found
-    raise ValueError(_unknown(text))
+    except ValueError as error:  # a log may begin with a bracket too
+        found = _log(text)
+        if found is None:
+            raise ValueError(_unknown(text, str(error))) from error
+        return found
 
 
-def _unknown(text: str) -> str:
+def _log(text: str) -> Columns | None:
+    """Return what a printed log holds; None where it is none."""
+    return logs.of_subjects(text) or logs.of_clips(text) or logs.of_dictionary(text)
+
+
+def _unknown(text: str, reason: str = "") -> str:
     """Return why no form is recognised."""
-    if re.search(r"correctnum|has the accuracy", text):  # MMNet, and the RCNs
+    if WITHOUT.search(text):
         return "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
     first = next(line.strip() for line in text.splitlines() if line.strip())
-    return f"no form is recognised; it begins '{first[:80]}'"
+    return reason or f"no form is recognised; it begins '{first[:80]}'"
 
 
 def _text(content: bytes) -> str:
