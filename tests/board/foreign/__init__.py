@@ -46,7 +46,8 @@ def rows(seed: int = 0, keep: float = 1.0, databases: tuple[str, ...] = manifest
 
 
 def matrix(found: list[Row]) -> list[list[int]]:
-    return np.asarray(scores.confusion([row.truth for row in found], [row.predicted for row in found], 3)).tolist()
+    counted: list[list[int]] = scores.confusion([row.truth for row in found], [row.predicted for row in found], 3).tolist()
+    return counted
 
 
 def by_subject(found: list[Row]) -> dict[str, list[Row]]:
@@ -186,4 +187,5 @@ def read(written: str | bytes, database: str | None = None, classes: tuple[str, 
 
 def read_matrix(found: Predictions) -> list[list[int]]:
     """Return the confusion of the last epoch of the first seed."""
-    return np.asarray(scores.confusion(found.tables[0].truth, found.tables[0].predicted[-1], len(found.classes))).tolist()
+    counted: list[list[int]] = scores.confusion(found.tables[0].truth, found.tables[0].predicted[-1], len(found.classes)).tolist()
+    return counted

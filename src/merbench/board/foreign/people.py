@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from merbench import guard
 from merbench.data import databases
-from merbench.errors import UserError
 
 SMIC = ("smic", "smic-vis", "smic-nir", "smic-e")
 """Their people are the same and are spelled alike; a bare ``s01`` is taken for the first."""
@@ -40,7 +39,10 @@ WRITTEN: Mapping[str, Callable[[int], str]] = {
 }
 """A subject's number as the database's own folders have it."""
 
-PREFIXED = re.compile(r"([a-z][a-z0-9()^ -]{2,20}?)[/_:\\](.+)", re.IGNORECASE)
+SIGN = re.compile(r"[/_:\\-]")
+SHORT = 40
+"""Characters in which a database may stand before a subject."""
+
 OWN = re.compile(r"[a-z0-9][a-z0-9._+-]{0,39}")
 ENDING = re.compile(r"\s*\.(?:png|jpe?g|bmp|tiff?|avi|mp4|mov|npy|npz|pt|mat)", re.IGNORECASE)
 LONGEST = 300
@@ -86,16 +88,22 @@ def subject_of(text: str, database: str | None, fallback: str | None) -> str:
     Raises:
         ValueError: its database cannot be told; or it is no name.
     """
-    bare = text.strip()
-    before = PREFIXED.fullmatch(bare) if len(bare) < LONGEST else None
-    if before and is_database(before[1]):
-        told, bare = database_of(before[1]), before[2]
-        if database is not None and told != database:
-            raise ValueError(f"'{text[:60]}' stands in a row of {database}")
-        database = told
-    elif database is None:
+    before, bare = _prefixed(text.strip())
+    if before is not None and database not in (None, before):
+        raise ValueError(f"'{text[:60]}' stands in a row of {database}")
+    database = before or database
+    if database is None:
         database = _told_by_spelling(bare, fallback)
     return f"{database}/{_written(bare, database)}"
+
+
+def _prefixed(text: str) -> tuple[str | None, str]:
+    """Return the database that a subject begins with, the longest that is one, and the rest: ``smic_s1``, ``SMIC-HS_s01``, ``samm/006``."""
+    for sign in reversed([*SIGN.finditer(text[:SHORT])]):
+        head, rest = text[: sign.start()], text[sign.end() :]
+        if rest and is_database(head):
+            return database_of(head), rest
+    return None, text
 
 
 def _told_by_spelling(bare: str, fallback: str | None) -> str:
@@ -166,15 +174,12 @@ def _spellings(name: str, database: str, who: str) -> Iterable[str]:
         if cut and head.casefold() in heads:
             yield name
             yield f"{who}_{rest}" if own else rest  # s1_ne_01 of s01, 6_1_2 of 006; EP02_01f of sub01_EP02_01f
+            if rest.count("_") < 2 or not own:
+                return
         elif not (cut and head.casefold() == database):
             yield name
             return
         name = rest
-
-
-def refused(error: ValueError, where: object, line: str) -> UserError:
-    """Return what to say where a subject's database cannot be told."""
-    return UserError(f"{line}: {error}", where=where, remedy=REMEDY)
 
 
 def known_order() -> tuple[str, ...]:
