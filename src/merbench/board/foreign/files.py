@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -27,6 +28,12 @@ UNPACKED = 2**28
 """Bytes of a parquet file's columns."""
 
 MOST_COLUMNS = 1000
+
+ABOVE = 200
+"""Lines of comment, or empty, above a table."""
+
+DIGITS = 20
+"""Of a whole number."""
 
 EXAMPLE = "a CSV with the columns subject,clip,truth,pred is always read; docs/score.md shows all forms"
 
@@ -150,13 +157,13 @@ def _text(content: bytes) -> str:
 def _json(text: str) -> Columns:
     """Return what JSON, lines of JSON, or a printed Python value holds."""
     try:
-        return shaped(json.loads(text, object_pairs_hook=_once), "JSON")
+        return shaped(json.loads(text, object_pairs_hook=_once, parse_int=_whole), "JSON")
     except json.JSONDecodeError as error:
         fault = error
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
         try:
-            return shaped([json.loads(line, object_pairs_hook=_once) for line in lines], "lines of JSON")
+            return shaped([json.loads(line, object_pairs_hook=_once, parse_int=_whole) for line in lines], "lines of JSON")
         except json.JSONDecodeError as error:
             fault = error
     try:
@@ -179,21 +186,30 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"a number has {len(digits):,} digits")
+    return int(digits)
+
+
 def _delimited(text: str) -> Columns | None:
     """Return a table of text with a header; None where the first line names no true and predicted classes."""
-    lines = text.split("\n")
-    start = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    lines = text.split("\n", ABOVE)[:ABOVE]
+    number = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    line, above = lines[number], sum(len(each) + 1 for each in lines[:number])
     for separator, name in SEPARATORS.items():
-        if separator not in lines[start]:
+        if separator not in line or line.count(separator) >= MOST_COLUMNS:
             continue
-        head = [cell.strip() for cell in next(csv.reader([lines[start]], delimiter=separator), [])]
-        if len(head) <= MOST_COLUMNS and roles(head).enough:
-            return _table(lines[start:], separator, head, f"CSV, separated by {name}s", start + 1)
+        head = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+        if roles(head).enough:
+            return _table(text[above:], separator, head, f"CSV, separated by {name}s", number + 1)
     return None
 
 
-def _table(lines: list[str], separator: str, head: list[str], form: str, first: int) -> Columns:
-    reader = csv.reader((line + "\n" for line in lines), delimiter=separator, strict=True)
+def _table(text: str, separator: str, head: list[str], form: str, first: int) -> Columns:
+    if text.count("\n") > MOST_ROWS + ABOVE:
+        raise ValueError(f"it has more than {MOST_ROWS:,} rows")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     next(reader)
     wanted, rows = len(head), []
     for row in reader:
@@ -202,8 +218,6 @@ def _table(lines: list[str], separator: str, head: list[str], form: str, first: 
         if len(row) != wanted:
             raise ValueError(f"line {first + reader.line_num - 1} has {len(row)} cells, its header {wanted}")
         rows.append(row)
-        if len(rows) > MOST_ROWS:
-            raise ValueError(f"it has more than {MOST_ROWS:,} rows")
     cells: dict[str, list[Cell]] = {}
     for place, name in enumerate(head):
         if name in cells:
@@ -229,12 +243,33 @@ def _parquet(content: bytes) -> Columns:
         raise ValueError(f"unpacked it has more than {UNPACKED:,} bytes")
     if not found.enough:
         return Columns("parquet", {name: [] for name in names})  # what is missing is told where columns are understood
-    table = file.read(columns=wanted)
-    cells: dict[str, list[Cell]] = {}
-    for name in wanted:
-        kind = table.schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise ValueError(f"the column '{name[:40]}' is of the type {str(kind)[:40]}, neither words nor numbers")
-        cells[name] = ["" if cell is None else cell for cell in table[name].to_pylist()]
-    return Columns("parquet", cells)
+    words = [name for name in wanted if _is_text(file.schema_arrow.field(name).type)]
+    strange = [name for name in wanted if name not in words and not _is_number(file.schema_arrow.field(name).type)]
+    if strange:
+        kind = str(file.schema_arrow.field(strange[0]).type)[:40]
+        raise ValueError(f"the column '{strange[0][:40]}' is of the type {kind}, neither words nor numbers")
+    table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=words).read(columns=wanted)
+    return Columns("parquet", {name: _looked_up(table[name]) if name in words else _filled(table[name].to_pylist()) for name in wanted})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _looked_up(column: pa.ChunkedArray) -> list[Cell]:
+    """Return the words of a column; a long one that many rows share is one in memory too."""
+    cells: list[Cell] = []
+    for chunk in column.chunks:
+        coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+        words = coded.dictionary.to_pylist()
+        cells += ["" if place is None else words[place] for place in coded.indices.to_pylist()]
+    return cells
+
+
+def _filled(cells: list[Cell | None]) -> list[Cell]:
+    return ["" if cell is None else cell for cell in cells]

@@ -97,7 +97,9 @@ def _words(cells: Sequence[Cell], what: str) -> list[str]:
 
 def _word(cell: Cell) -> str:
     """Return a class as it is looked up: ``2`` of 2.0, ``negative`` of `` Negative``."""
-    text = str(cell).strip() if not isinstance(cell, float) or math.isfinite(cell) else ""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        raise ValueError(f"is {cell}")
+    text = str(cell).strip()
     if not text or text.casefold() in ("nan", "none", "null", "na", "n/a"):
         raise ValueError("is empty")
     number = WHOLE.fullmatch(text)

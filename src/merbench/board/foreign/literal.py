@@ -16,7 +16,7 @@ LONGEST_NUMBER = 40
 """Characters."""
 
 TOKEN = re.compile(
-    r"""\s*(?:
+    r"""\s*+(?:
         (?P<wrap>(?:torch\.|np\.|numpy\.|collections\.)?
             (?:tensor|array|u?int(?:8|16|32|64)|float(?:16|32|64)|str_|list|tuple|OrderedDict|defaultdict)\(
             (?:<class\ '[a-z]+'>,)?)

@@ -30,8 +30,9 @@ STATED = re.compile(
     r"^[\s|]{0,40}(best )?UF1\s{0,9}[:=]\s{0,9}([01]?\.[0-9]{1,8}|[01])[\s|,;]{1,20}(?:best )?UAR\s{0,9}[:=]\s{0,9}([01]?\.[0-9]{1,8}|[01])",
     re.IGNORECASE,
 )
+KEY = r"""(?:'[^'\n]{1,60}'|"[^"\n]{1,60}"|[0-9]{1,6})\s{0,20}:\s{0,20}"""
 TABLE = re.compile(
-    r"\{\s*['\"]?[\w./ ()-]{1,60}['\"]?\s*:\s*\{\s*['\"](?:pred\w*|truth|label\w*|y_\w+|gt|ground\w*)['\"]\s*:", re.IGNORECASE
+    rf"\{{\s{{0,20}}{KEY}\{{\s{{0,20}}['\"](?:pred\w{{0,20}}|truth|labels?|y_\w{{1,10}}|gt|ground\w{{0,10}})['\"]\s{{0,20}}:", re.IGNORECASE
 )
 
 
@@ -140,10 +141,12 @@ def of_dictionary(text: str) -> Columns | None:
 
 def _lines(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield number, place in the text and content of each line."""
-    place = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        yield number, place, line
-        place += len(line) + 1
+    place = number = 0
+    while place <= len(text):
+        number, end = number + 1, text.find("\n", place)
+        end = len(text) if end < 0 else end
+        yield number, place, text[place:end]
+        place = end + 1
 
 
 def _is_class(word: str) -> bool:

@@ -18,6 +18,9 @@ from merbench.errors import UserError
 MOST_ROWS = 2_000_000
 """Clips times epochs times seeds: 442 clips over 800 epochs and 5 seeds are 1,768,000."""
 
+MOST_CLIPS, MOST_SUBJECTS = 10_000, 1_000
+"""Of one epoch: the largest database known, DFME, has 7,526 clips of 671 people."""
+
 NO_SUBJECT = (
     "give a column 'subject': scores are pooled over subjects, and their interval, chance and test draw subjects; a clip's own key "
     "(casme2/sub01/EP02_01f, s01_ne_01, 006_1_2) tells the subject too"
@@ -129,6 +132,8 @@ def _check(columns: Columns, found: Roles, where: object) -> None:
     rows = len(columns.cells[found.named["truth"]])
     if not 0 < rows <= MOST_ROWS:
         raise ValueError(f"it has {rows:,} rows; from 1 to {MOST_ROWS:,} are scored")
+    if rows > MOST_CLIPS and not {"epoch", "seed"} & set(found.named):
+        raise ValueError(f"it has {rows:,} rows and no column 'epoch' or 'seed'; {MOST_CLIPS:,} clips at most are scored")
 
 
 def _owners(columns: Columns, found: Roles, where: object, fallback: str | None) -> list[str]:
@@ -204,6 +209,9 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
         ValueError: an epoch or seed has other clips or true classes than the first, or every clip stands there as often.
     """
     epochs, seeds = np.unique(rows.epochs), np.unique(rows.seeds)
+    clips, people_of = len(rows.clips) // (len(epochs) * len(seeds)), len(np.unique(rows.subjects))
+    if clips > MOST_CLIPS or people_of > MOST_SUBJECTS:
+        raise ValueError(f"it has {clips:,} clips of {people_of:,} subjects; {MOST_CLIPS:,} of {MOST_SUBJECTS:,} at most are scored")
     first: NDArray[np.int64] | None = None
     tables = []
     for seed in seeds:
