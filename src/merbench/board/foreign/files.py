@@ -174,7 +174,7 @@ def _json(text: str) -> Columns:
         ) from error
     if text[end:].strip():
         raise ValueError(f"something follows the dictionary: '{text[end:].strip()[:40]}'")
-    return shaped(value, "printed dictionary" if isinstance(value, dict) else "printed list")
+    return logs.printed(value)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from merbench.board.foreign import literal, people
 from merbench.board.foreign.columns import Cell, Columns
 from merbench.board.foreign.shapes import columns as shaped
+
+BEST_OF_HTNET = (
+    "HTNet and CausalNet print such a dictionary of each subject's best epoch; if this is one, compare it with the guesses of that rule"
+)
 
 LONGEST_LINE = 2000
 """Characters of a line in which a heading is looked for; a list may be longer."""
@@ -136,7 +141,19 @@ def of_dictionary(text: str) -> Columns | None:
             found.append(value)
         if len(found) > 1:
             raise ValueError("it has two dictionaries of subjects that differ; keep one")
-    return shaped(found[0], "printed dictionary") if found else None
+    return printed(found[0]) if found else None
+
+
+def printed(value: literal.Value) -> Columns:
+    """Return what a printed list or dictionary holds, and of one of subjects what is known of its like.
+
+    Raises:
+        ValueError: it holds no predictions.
+    """
+    found = shaped(value, "printed dictionary" if isinstance(value, dict) else "printed list")
+    if not isinstance(value, dict) or "subject" not in found.cells or "clip" in found.cells:
+        return found
+    return replace(found, notes=(*found.notes, BEST_OF_HTNET))
 
 
 def _lines(text: str) -> Iterator[tuple[int, int, str]]:
