@@ -177,6 +177,12 @@ def test_what_is_no_score_is_no_claim(printed: str) -> None:
 
 
 def test_a_score_that_the_log_states_is_looked_at_and_best_epochs_are_warned_of() -> None:
+    for stated, words in (
+        (0.123456789012345, "UF1 0.123456789012345 (stated in the file) is not"),
+        (12345.5, "the file states a UF1, but '12345.5' is no score"),
+    ):
+        found = read(json.dumps({"uf1": stated, "predictions": foreign.records(foreign.rows(3, 0.05))}))
+        assert any(words in warning for warning in scored.scored(found).warnings)
     text = foreign.blocks(foreign.rows(3), best=True) + "best UF1: 0.9999 | best UAR: 0.1111"
     said = scored.scored(read(text))
     assert {one.source for one in said.claims} == {"stated in the file"}

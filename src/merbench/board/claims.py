@@ -19,7 +19,10 @@ from merbench.board.rows import Table
 SAME = 1e-9
 """Apart, two quantities are one."""
 
-NUMBER = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,8}))?\s*%?")
+MOST_PLACES = 6
+"""Of a printed score that are compared; a program may write sixteen."""
+
+NUMBER = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,20}))?\s*%?")
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,7 @@ def _of_one(table: Table, predicted: NDArray[np.int64], classes: int) -> dict[st
         "macro precision, a class never predicted counts 0": scores.recall(matrix.T, absent=0.0).mean(),
         "weighted F1": (share * np.nan_to_num(scores.f1(matrix))).sum(),
         "weighted precision": (share * np.nan_to_num(precision)).sum(),
-        "F1 of macro precision and UAR": 2 / (1 / precision.mean() + 1 / scores.uar(matrix))
-        if precision.mean() * scores.uar(matrix) > 0
-        else 0.0,
+        "F1 of macro precision and UAR": _harmonic(float(precision.mean()), float(scores.uar(matrix))),
         "UF1, classes that never occur left out": _present(scores.f1(matrix)),
         "UAR, classes without clips left out": _present(scores.recall(matrix)),
         "mean over subjects of accuracy": scores.accuracy(by_subject).mean(),
@@ -108,6 +109,10 @@ def _by(groups: NDArray[np.str_], truth: NDArray[np.int64], predicted: NDArray[n
     return np.stack([scores.confusion(truth[groups == name], predicted[groups == name], classes) for name in np.unique(groups)])
 
 
+def _harmonic(one: float, two: float) -> float:
+    return 2 * one * two / (one + two) if one + two else 0.0
+
+
 def _present(values: NDArray[np.float64]) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
@@ -122,7 +127,7 @@ def parse(printed: str) -> tuple[float, int]:
     found = NUMBER.fullmatch(printed.strip())
     if found is None:
         raise ValueError(f"'{printed[:20]}' is no score; it lies between 0 and 1, or is a percentage")
-    value, places = float(found[0].rstrip("% ")), len(found[2] or "")
+    value, places = float(found[0].rstrip("% ")), min(len(found[2] or ""), MOST_PLACES)
     if value > 1 or found[0].endswith("%"):
         value, places = value / 100, places + 2
     if value > 1:

@@ -32,7 +32,7 @@ class Versus:
     """Predictions against a run of the board, paired over subjects.
 
     Attributes:
-        run: its name and the beginning of its key.
+        run: its name, the beginning of its key, and what it is of.
         paired_by: ``clip``, or ``subject`` where the file names no clips.
         seeds: how many complete ones the run has; its first is taken.
         means: by score, of the predictions and of the run.
@@ -102,7 +102,12 @@ def scored(found: Predictions, claimed: Mapping[str, str] | None = None, against
     last = np.stack([table.predicted[-1] for table in found.tables])
     known = quantities(found.tables, last, count)
     claims = [claim(name, printed, "as claimed", known) for name, printed in (claimed or {}).items()]
-    claims += [claim(name.upper(), printed, "stated in the file", known) for name, printed in found.stated]
+    strange = []
+    for name, printed in found.stated:
+        try:
+            claims.append(claim(name.upper(), printed, "stated in the file", known))
+        except ValueError as error:
+            strange.append(f"the file states a {name.upper()}, but {error}")
     several = len(first.predicted) > 1
     guesses = {"last": scores.chance("last", first.truth, first.subjects, count, 1)}
     for budget in BUDGETS:
@@ -125,7 +130,7 @@ def scored(found: Predictions, claimed: Mapping[str, str] | None = None, against
         claims=tuple(claims),
         against=versus(found, against) if against is not None else None,
         notes=found.notes,
-        warnings=(*found.warnings, *_warnings(found, claims)),
+        warnings=(*found.warnings, *strange, *_warnings(found, claims)),
     )
 
 
@@ -183,7 +188,8 @@ def versus(found: Predictions, run: Run) -> Versus:
         one, two = (float(score(scores.confusion(truth, each, count))) for each in pair)
         means[name] = (one, two)
         tests[name] = scores.paired_test(truth, *pair, subjects, databases, count, score)
-    return Versus(f"{request.name} ({run.path.name[:8]})", "clip" if found.named else "subject", len(last), means, tests)
+    about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
+    return Versus(about, "clip" if found.named else "subject", len(last), means, tests)
 
 
 def _difference(ours: Counter[tuple[str, int]], theirs: Counter[tuple[str, int]], found: Predictions) -> str:

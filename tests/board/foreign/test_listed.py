@@ -146,3 +146,9 @@ def test_epochs_and_seeds_are_kept_apart() -> None:
     for one, two in zip(unnamed.tables, found.tables, strict=True):
         for epoch in range(3):
             assert (scores.confusion(one.truth, one.predicted[epoch], 3) == scores.confusion(two.truth, two.predicted[epoch], 3)).all()
+
+
+def test_of_two_columns_that_may_be_meant_it_is_told_which_was_read() -> None:
+    found = read("subject,clip,label,gt,pred\ns01,s01_ne_01,2,0,0\ns01,s01_sur_01,1,2,2\n")
+    assert any("true classes are read from 'gt', not from label" in note for note in found.notes)
+    assert found.tables[0].truth.tolist() == [0, 2]

@@ -13,7 +13,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "sub", "subj", "subjectid", "subid", "subjectname", "subname", "person", "personid", "participant", "heldout"),
     "clip": (
         *("clip", "clipname", "clipid", "clipkey", "key", "sample", "sampleid", "samplename", "video", "videoname", "videoid"),
-        *("filename", "filenameo", "file", "imagename", "image", "path", "name", "id"),
+        *("filename", "filenameo", "file", "imagename", "image", "path"),
     ),
     "truth": (
         *("truth", "groundtruth", "gt", "ytrue", "true", "truelabel", "trueclass", "target", "targets", "actual", "label", "labels"),
@@ -65,10 +65,12 @@ class Roles:
     Attributes:
         named: role to column, of those that are there.
         classes: class to column of its probability, in the file's order; empty where there are none.
+        passed: role to other columns that may be meant too.
     """
 
     named: Mapping[str, str]
     classes: Mapping[str, str]
+    passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def enough(self) -> bool:
@@ -90,13 +92,15 @@ def roles(headers: Sequence[str]) -> Roles:
     spelled: dict[str, list[str]] = {}
     for header in headers:
         spelled.setdefault(plain(header), []).append(header)
-    named = {}
+    named: dict[str, str] = {}
+    passed: dict[str, tuple[str, ...]] = {}
     for role, known in SPELLINGS.items():
         found = [spelling for spelling in known if spelling in spelled]
         if found and len(spelled[found[0]]) > 1:
             raise ValueError(f"two columns are called {found[0]}")
         if found:
             named[role] = spelled[found[0]][0]
+            passed[role] = tuple(header for spelling in found[1:] for header in spelled[spelling])
     classes: dict[str, str] = {}
     for header in headers:
         found_class = PROBABILITY.fullmatch(header.strip()) if header not in named.values() and len(header) < 100 else None
@@ -106,4 +110,4 @@ def roles(headers: Sequence[str]) -> Roles:
             classes[found_class[1].strip()] = header
     if len(classes) > MOST_CLASSES:
         raise ValueError(f"{len(classes)} columns of probabilities; {MOST_CLASSES} classes at most are scored")
-    return Roles(named, classes)
+    return Roles(named, classes, passed)

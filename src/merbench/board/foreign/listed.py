@@ -25,7 +25,7 @@ def compared(found: Predictions) -> Predictions:
     Of other databases, and of other numbers of classes, no list is known; that is said, and nothing else.
     """
     if not set(found.databases) <= set(manifest.DATABASES) or len(found.classes) != len(manifest.CLASSES):
-        note = "no clip list is known for these databases and classes: missing clips cannot be seen"
+        note = f"no clip list is known of {' and '.join(found.databases)} with {len(found.classes)} classes: missing clips cannot be seen"
         return _doubled(replace(found, notes=(*found.notes, note)))
     return _by_clip(found) if found.named else _by_subject(found)
 

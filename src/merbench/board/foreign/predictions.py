@@ -116,8 +116,18 @@ def understand(columns: Columns, where: object, database: str | None = None, cla
         doubled=doubled,
         best=columns.best,
         stated=tuple(columns.stated.items()),
-        notes=(*columns.notes, *read.notes),
+        notes=(*columns.notes, *_taken(found), *read.notes),
     )
+
+
+def _taken(found: Roles) -> list[str]:
+    """Return which column was taken where another may be meant."""
+    told = {"truth": "true classes are", "predicted": "predicted classes are", "clip": "clips are", "subject": "subjects are"}
+    return [
+        f"{words} read from '{found.named[role]}', not from {', '.join(found.passed[role])}"
+        for role, words in told.items()
+        if found.passed.get(role)
+    ]
 
 
 def _check(columns: Columns, found: Roles, where: object) -> None:
@@ -209,9 +219,9 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
         ValueError: an epoch or seed has other clips or true classes than the first, or every clip stands there as often.
     """
     epochs, seeds = np.unique(rows.epochs), np.unique(rows.seeds)
-    clips, people_of = len(rows.clips) // (len(epochs) * len(seeds)), len(np.unique(rows.subjects))
-    if clips > MOST_CLIPS or people_of > MOST_SUBJECTS:
-        raise ValueError(f"it has {clips:,} clips of {people_of:,} subjects; {MOST_CLIPS:,} of {MOST_SUBJECTS:,} at most are scored")
+    clips, people_here = len(rows.clips) // (len(epochs) * len(seeds)), len(np.unique(rows.subjects))
+    if clips > MOST_CLIPS or people_here > MOST_SUBJECTS:
+        raise ValueError(f"it has {clips:,} clips of {people_here:,} subjects; {MOST_CLIPS:,} of {MOST_SUBJECTS:,} at most are scored")
     first: NDArray[np.int64] | None = None
     tables = []
     for seed in seeds:
