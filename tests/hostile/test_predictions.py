@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,18 @@ def test_a_packed_word_that_many_rows_share_is_one_in_memory() -> None:
     packed = sink.getvalue().to_pybytes()
     assert len(packed) < 100_000
     assert len({id(cell) for cell in files.columns(packed).cells["subject"]}) == 1
+
+
+def test_one_long_name_does_not_widen_all_rows() -> None:
+    """Numpy keeps words in cells as wide as the longest: of two million rows that was more than two gigabytes."""
+    lines = [f"s{n % 20 + 1},c{n % 100},{n // 100},0,1" for n in range(20_000)]
+    lines += [f"s01,{'x' * 190},{n},0,1" for n in range(200)]
+    tracemalloc.start()
+    found = predictions.understand(files.columns(("subject,clip,epoch,truth,pred\n" + "\n".join(lines)).encode()), "file")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.epochs) == 200
+    assert peak < 15 * 2**20, "20,200 rows of 195 signs of four bytes alone were 15 MiB"
 
 
 def test_columns_of_no_words_or_numbers_are_refused() -> None:

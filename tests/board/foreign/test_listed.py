@@ -152,3 +152,9 @@ def test_of_two_columns_that_may_be_meant_it_is_told_which_was_read() -> None:
     found = read("subject,clip,label,gt,pred\ns01,s01_ne_01,2,0,0\ns01,s01_sur_01,1,2,2\n")
     assert any("true classes are read from 'gt', not from label" in note for note in found.notes)
     assert found.tables[0].truth.tolist() == [0, 2]
+
+
+def test_a_few_clips_without_a_negative_one_are_not_numbered_from_one() -> None:
+    found = read("subject,clip,truth,pred\ns13,s13_po_01,1,1\ns12,s12_sur_01,2,1\n")
+    assert [found.classes[place] for place in found.tables[0].truth] == ["surprise", "positive"], "by clip"
+    assert not any("numbered from 1" in note for note in found.notes)

@@ -37,11 +37,10 @@ DIGITS = 20
 
 EXAMPLE = "a CSV with the columns subject,clip,truth,pred is always read; docs/score.md shows all forms"
 
+PICKLES = "pickles run code when they are opened, so they never are; write the same as CSV or JSON"
+
 BINARY: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x80\x02", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
-    (b"\x80\x03", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
-    (b"\x80\x04", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
-    (b"\x80\x05", "a pickle", "pickles run code when they are opened, so they never are; write the same as CSV or JSON"),
+    *((bytes((0x80, protocol)), "a pickle", PICKLES) for protocol in (2, 3, 4, 5)),
     (b"PK\x03\x04", "a zip archive (.xlsx, .npz and .pt are such)", "save the sheet as CSV; write arrays and tensors as CSV or JSON"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
     (b"\x93NUMPY", "a numpy array", "write it as CSV with a column of subjects"),
@@ -49,6 +48,7 @@ BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"MATLAB", "a MATLAB file", "write it as CSV: writetable"),
     (b"\x1f\x8b", "packed with gzip", "unpack it"),
 )
+"""How files begin that are whole and not read, what they are, and what to do."""
 
 WITHOUT = re.compile("correctnum:|has the accuracy:")
 """In the logs of MMNet and of the RCNs."""
@@ -84,14 +84,13 @@ def read(path: Path | None, stdin: BinaryIO | None = None) -> Columns:
     except _OtherKindError as error:
         raise UserError(f"the file is {error.args[0]}", where=where, remedy=error.args[1]) from error
     except (ValueError, RecursionError, csv.Error, pa.ArrowException, OverflowError) as error:
-        reason = (
-            "it is too deep"
-            if isinstance(error, RecursionError)
-            else str(error).splitlines()[0][:400]
-            if str(error)
-            else type(error).__name__
-        )
-        raise UserError(f"predictions cannot be read: {reason}", where=where, remedy=EXAMPLE) from error
+        raise UserError(f"predictions cannot be read: {_reason(error)}", where=where, remedy=EXAMPLE) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is too deep"
+    return next(iter(str(error).splitlines()), "")[:400] or type(error).__name__
 
 
 class _OtherKindError(Exception):

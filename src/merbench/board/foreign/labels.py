@@ -122,6 +122,8 @@ def _classes(
         return asked, False, first, "classes are numbered from 1" if first else ""
     if columns and not any(column.isdecimal() for column in columns):
         return columns, False, 0, ""
+    if megc2019 and first and max(numbers) < 3:
+        first, told = 0, ""  # no clip of a few is negative
     if any(not word.isdecimal() for word in seen):
         if numbers:
             raise ValueError(

@@ -65,11 +65,35 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class _Coded:
+    """Words by row, as places in a sorted list: one long word does not widen two million others.
+
+    Attributes:
+        names: each once.
+        places: (N,).
+    """
+
+    names: tuple[str, ...]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> _Coded:
+        """Return words as places."""
+        names = tuple(sorted(set(words)))
+        place = {name: index for index, name in enumerate(names)}
+        return cls(names, np.fromiter((place[word] for word in words), dtype=np.int64, count=len(words)))
+
+    def at(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the words of some rows."""
+        return [self.names[place] for place in self.places[rows].tolist()]
+
+
+@dataclass(frozen=True)
 class _Rows:
     """Cells by row, understood."""
 
-    subjects: NDArray[np.str_]
-    clips: NDArray[np.str_]
+    subjects: _Coded
+    clips: _Coded
     found: labels.Labels
     epochs: NDArray[np.int64]
     seeds: NDArray[np.int64]
@@ -102,7 +126,7 @@ def understand(columns: Columns, where: object, database: str | None = None, cla
             classes,
             three,
         )
-        rows = _Rows(np.array(owners), np.array(keys), read, _counted(columns, found, "epoch"), _counted(columns, found, "seed"))
+        rows = _Rows(_Coded.of(owners), _Coded.of(keys), read, _counted(columns, found, "epoch"), _counted(columns, found, "seed"))
         tables, epochs, doubled = _tables(rows, named)
     except ValueError as error:
         raise UserError(f"predictions cannot be read: {error}", where=where, remedy="docs/score.md shows what is read") from error
@@ -219,7 +243,7 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
         ValueError: an epoch or seed has other clips or true classes than the first, or every clip stands there as often.
     """
     epochs, seeds = np.unique(rows.epochs), np.unique(rows.seeds)
-    clips, people_here = len(rows.clips) // (len(epochs) * len(seeds)), len(np.unique(rows.subjects))
+    clips, people_here = len(rows.epochs) // (len(epochs) * len(seeds)), len(rows.subjects.names)
     if clips > MOST_CLIPS or people_here > MOST_SUBJECTS:
         raise ValueError(f"it has {clips:,} clips of {people_here:,} subjects; {MOST_CLIPS:,} of {MOST_SUBJECTS:,} at most are scored")
     first: NDArray[np.int64] | None = None
@@ -228,10 +252,10 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
         predicted = []
         for epoch in epochs:
             here = np.flatnonzero((rows.seeds == seed) & (rows.epochs == epoch))
-            order = here[np.lexsort((rows.found.truth[here], rows.clips[here]))]
+            order = here[np.lexsort((rows.found.truth[here], rows.clips.places[here]))]
             if first is None:
                 first = order
-            same = len(order) == len(first) and (rows.clips[order] == rows.clips[first]).all()
+            same = len(order) == len(first) and (rows.clips.places[order] == rows.clips.places[first]).all()
             if not same or (rows.found.truth[order] != rows.found.truth[first]).any():
                 which = f"epoch {epoch}" + (f" of seed {seed}" if len(seeds) > 1 else "")
                 raise ValueError(f"{which} has other clips or true classes than the first recorded")
@@ -239,7 +263,7 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
         assert first is not None, "there is a row"
         tables.append(_table(rows, first, np.stack(predicted), named))
     assert first is not None
-    times = Counter(rows.clips[first].tolist()) if named else Counter[str]()
+    times = Counter(rows.clips.at(first)) if named else Counter[str]()
     doubled = tuple(sorted(key for key, count in times.items() if count > 1))
     if doubled and len(set(times.values())) == 1:
         raise ValueError(f"every clip stands there {times[doubled[0]]} times: give a column 'epoch' or 'seed' that tells them apart")
@@ -247,10 +271,10 @@ def _tables(rows: _Rows, named: bool) -> tuple[tuple[Table, ...], tuple[int, ...
 
 
 def _table(rows: _Rows, order: NDArray[np.int64], predicted: NDArray[np.int64], named: bool) -> Table:
-    subjects = rows.subjects[order]
-    clips = rows.clips[order] if named else np.array([f"{subject}/#{place}" for place, subject in enumerate(subjects.tolist())])
-    databases = np.array([subject.split("/")[0] for subject in subjects.tolist()])
-    return Table(clips, subjects, databases, rows.found.truth[order], predicted)
+    subjects = rows.subjects.at(order)
+    clips = rows.clips.at(order) if named else [f"{subject}/#{place}" for place, subject in enumerate(subjects)]
+    databases = [subject.split("/")[0] for subject in subjects]
+    return Table(np.array(clips), np.array(subjects), np.array(databases), rows.found.truth[order], predicted)
 
 
 def reordered(found: Predictions, order: Sequence[int]) -> Predictions:
