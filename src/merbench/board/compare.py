@@ -70,7 +70,7 @@ def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
     Raises:
         UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
-    (table, first), (other, second) = _read(a, reading), _read(b, reading)
+    (table, first), (other, second) = taken(a, reading), taken(b, reading)
     if not np.array_equal(table.clips, other.clips) or not np.array_equal(table.truth, other.truth):
         raise UserError(
             "the two runs have other clips or labels; there is nothing to pair",
@@ -113,15 +113,25 @@ def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
     return "\n".join(lines)
 
 
-def _read(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
+def taken(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
     """Return a run's table and the predictions that a reading takes by seed, (seeds, N)."""
+    tables = complete(run)
+    if reading == "inner" and any(table.chosen is None for table in tables):
+        raise UserError("this run has no inner trainings", where=run.path, remedy="run it with training.inner=3, or leave --reading out")
+    classes = len(run.provenance.classes)
+    return tables[0], np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes, t.chosen) for t in tables])
+
+
+def complete(run: Run) -> list[Table]:
+    """Return the predictions of each seed that has all its folds.
+
+    Raises:
+        UserError: none has.
+    """
     finished, held_out = run.finished(), run.described()[1].folds
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
     names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
     tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
-    if reading == "inner" and any(table.chosen is None for table in tables):
-        raise UserError("this run has no inner trainings", where=run.path, remedy="run it with training.inner=3, or leave --reading out")
-    classes = len(run.provenance.classes)
-    return tables[0], np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes, t.chosen) for t in tables])
+    return tables

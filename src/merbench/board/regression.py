@@ -21,8 +21,7 @@ import numpy as np
 from merbench import guard, scores
 from merbench.board import archive
 from merbench.board.archive import Archive
-from merbench.board.rows import Table
-from merbench.board.rows import _reading as reading
+from merbench.board.rows import Table, score_of
 from merbench.data import schemes
 from merbench.errors import UserError
 from merbench.registry import nearest
@@ -130,7 +129,7 @@ def rescored(path: Path, name: str) -> Verdict:
     clips = np.array(kept.clips)
     subjects = np.array([clip.rsplit("/", 1)[0] for clip in kept.clips])
     databases = np.array([clip.partition("/")[0] for clip in kept.clips])
-    now = reading("last", [Table(clips, subjects, databases, kept.truth, each[None]) for each in kept.predicted], len(kept.classes))
+    now = score_of("last", [Table(clips, subjects, databases, kept.truth, each[None]) for each in kept.predicted], len(kept.classes))
     pairs = {
         "UF1": (last["uf1"], now.uf1),
         "UAR": (last["uar"], now.uar),

@@ -357,14 +357,15 @@ def _score(provenance: Provenance, runs: dict[int, list[FoldResult]], tables: Se
     there = {"last": True, "inner": all(table.chosen is not None for table in tables)}
     for name in (each for each in READINGS if there.get(each, whole and recorded > 1)):
         only = name == "inner" and len(first.predicted) == 1  # there is no other epoch: it need not be computed again
-        readings[name] = readings["last"] if only else _reading(name, tables, classes)
+        readings[name] = readings["last"] if only else score_of(name, tables, classes)
     last = np.stack([table.predicted[-1] for table in tables])
     per_seed = [scores.averages(first.truth, row, first.subjects, first.databases, classes) for row in last]
     averages = {name: float(np.mean([each[name] for each in per_seed])) for name in per_seed[0]}
     return readings, averages
 
 
-def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
+def score_of(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
+    """Return the score of one reading of predictions, a table a seed, of a run or of any origin; rows are the same in all tables."""
     first = tables[0]
     taken = np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes, t.chosen) for t in tables])
     matrices = scores.confusion(first.truth, taken, classes)

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, synth
+from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, score, synth
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("report")(pages.report)
 app.command("compare")(board.compare)
 app.command("published")(published.published)
 app.command("possible")(published.possible)
+app.command("score")(score.score)
 app.command("maps")(maps.maps)
 app.command("archive")(archive.archive)
 app.command("check")(check.check)

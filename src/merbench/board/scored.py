@@ -1,0 +1,232 @@
+"""What merbench says of predictions of any origin: the score of a run of its own, and what papers may have called by its name."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from merbench import scores
+from merbench.board.claims import Claim, claim, quantities
+from merbench.board.compare import SCORES, taken
+from merbench.board.foreign.predictions import Predictions
+from merbench.board.rows import Score, Table, score_of
+from merbench.data.classes import listed as few
+from merbench.errors import UserError
+from merbench.results import Run
+from merbench.scores import READINGS
+
+BUDGETS = (10, 50, 800)
+"""Epochs among which guesses may choose; 800 are those of HTNet and STSTNet."""
+
+LITTLE = 5
+"""Subjects below which an interval tells little."""
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Predictions against a run of the board, paired over subjects.
+
+    Attributes:
+        run: its name, the beginning of its key, and what it is of.
+        paired_by: ``clip``, or ``subject`` where the file names no clips.
+        seeds: how many complete ones the run has; its first is taken.
+        means: by score, of the predictions and of the run.
+        tests: by score, of the difference, predictions less run.
+    """
+
+    run: str
+    paired_by: str
+    seeds: int
+    means: Mapping[str, tuple[float, float]]
+    tests: Mapping[str, scores.Paired]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Everything that is said of a file of predictions.
+
+    Attributes:
+        form: of the file, in words.
+        classes: names, in the order of the confusion matrices.
+        clips, subjects, seeds: how many.
+        databases: clips by database, in listed order.
+        named: whether clips are named.
+        best: whether the file says that each subject's best epoch was taken.
+        epochs: that are recorded; empty where the file has no column of them.
+        readings: by name; the oracles where several epochs are recorded. ``last`` is the file's only reading otherwise.
+        averages: the five that papers call UF1.
+        chance: what guesses from the class prior score: ``last``, and by the best of so many epochs a subject.
+        quantities: everything that papers print as UF1 or UAR, by name.
+        claims: claimed scores, each with what it equals.
+        against: the paired test, where a run was named.
+        notes, warnings: what was assumed, and what a reader must know.
+    """
+
+    form: str
+    classes: tuple[str, ...]
+    clips: int
+    subjects: int
+    seeds: int
+    databases: Mapping[str, int]
+    named: bool
+    best: bool
+    epochs: tuple[int, ...]
+    readings: Mapping[str, Score]
+    averages: Mapping[str, float]
+    chance: Mapping[str, scores.Chance]
+    quantities: Mapping[str, float]
+    claims: tuple[Claim, ...]
+    against: Versus | None
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def scored(found: Predictions, claimed: Mapping[str, str] | None = None, against: Run | None = None) -> Scored:
+    """Return everything that is said of predictions.
+
+    Args:
+        found: already compared with the clip list.
+        claimed: ``UF1`` and ``UAR`` as somebody prints them.
+        against: a run on the same clips.
+
+    Raises:
+        UserError: the run has other clips, true classes or class names, or is not finished.
+        ValueError: what is claimed is no score.
+    """
+    first, count = found.tables[0], len(found.classes)
+    last = np.stack([table.predicted[-1] for table in found.tables])
+    known = quantities(found.tables, last, count)
+    claims = [claim(name, printed, "as claimed", known) for name, printed in (claimed or {}).items()]
+    strange = []
+    for name, printed in found.stated:
+        try:
+            claims.append(claim(name.upper(), printed, "stated in the file", known))
+        except ValueError as error:
+            strange.append(f"the file states a {name.upper()}, but {error}")
+    several = len(first.predicted) > 1
+    guesses = {"last": scores.chance("last", first.truth, first.subjects, count, 1)}
+    for budget in BUDGETS:
+        guesses[f"best of {budget} epochs a subject"] = scores.chance("oracle-subject", first.truth, first.subjects, count, budget)
+    each = [scores.averages(first.truth, row, first.subjects, first.databases, count) for row in last]
+    return Scored(
+        form=found.form,
+        classes=found.classes,
+        clips=len(first.clips),
+        subjects=len(set(first.subjects.tolist())),
+        seeds=len(found.tables),
+        databases={name: int((first.databases == name).sum()) for name in found.databases},
+        named=found.named,
+        best=found.best,
+        epochs=found.epochs,
+        readings={name: score_of(name, found.tables, count) for name in READINGS if name == "last" or several},
+        averages={name: float(np.mean([one[name] for one in each])) for name in each[0]},
+        chance=guesses,
+        quantities=known,
+        claims=tuple(claims),
+        against=versus(found, against) if against is not None else None,
+        notes=found.notes,
+        warnings=(*found.warnings, *strange, *_warnings(found, claims)),
+    )
+
+
+def _warnings(found: Predictions, claims: list[Claim]) -> list[str]:
+    table, warnings = found.tables[0], []
+    if found.best:
+        warnings.append(
+            "the log says 'Best Predicted': for each subject the epoch was chosen that is best on that subject's own test clips; "
+            "compare with the chance of that rule, not with scores of the last epoch"
+        )
+    absent = [name for place, name in enumerate(found.classes) if not (table.truth == place).any()]
+    if absent:
+        warnings.append(f"no clip has the true class {', '.join(absent)}: UAR has no value, nor UF1 where it is never predicted either")
+    people = len(set(table.subjects.tolist()))
+    if people < LITTLE:
+        warnings.append(f"{people} subject{'s' if people > 1 else ''}: an interval over so few tells little")
+    for one in claims:
+        if not one.holds:
+            nearest = f"; the nearest is {one.nearest[0]}, {one.nearest[1]:.4f}" if one.nearest[0] else ""
+            what = f"it is {' = '.join(one.equals)}" if one.equals else f"it is none of the quantities known here{nearest}"
+            warnings.append(
+                f"{one.score} {one.printed} ({one.source}) is not the pooled {one.score} of these predictions, {one.computed:.4f}: {what}"
+            )
+    return warnings
+
+
+def versus(found: Predictions, run: Run) -> Versus:
+    """Return the difference to a run, paired over subjects, by the last epoch of the first seed of both.
+
+    Where the file names no clips, subjects must have as many clips of each class in both: what is swapped are whole subjects, so nothing
+    else of a clip enters the test.
+
+    Raises:
+        UserError: the run has other clips, true classes or class names, or is not finished.
+    """
+    request, provenance = run.described()
+    other, last = taken(run, "last")
+    if sorted(found.classes) != sorted(provenance.classes):
+        why = f"its classes are {', '.join(provenance.classes)}, those of the file {', '.join(found.classes)}"
+        raise _unlike(run, why, f"name them in the order of their numbers: --classes {','.join(provenance.classes)}; or ")
+    to = np.array([found.classes.index(name) for name in provenance.classes])
+    ours, theirs = found.tables[0], Table(other.clips, other.subjects, other.databases, to[other.truth], to[last[:1]])
+    keys = [table.clips if found.named else table.subjects for table in (ours, theirs)]
+    orders = [np.lexsort((table.truth, key)) for table, key in zip((ours, theirs), keys, strict=True)]
+    rows = [
+        [*zip(key[order].tolist(), table.truth[order].tolist(), strict=True)]
+        for key, table, order in zip(keys, (ours, theirs), orders, strict=True)
+    ]
+    if rows[0] != rows[1]:
+        raise _unlike(run, _difference(Counter(rows[0]), Counter(rows[1]), found))
+    truth, subjects, databases = (column[orders[0]] for column in (ours.truth, ours.subjects, ours.databases))
+    pair = ours.predicted[-1][orders[0]], theirs.predicted[-1][orders[1]]
+    count, means, tests = len(found.classes), {}, {}
+    for name, score in SCORES.items():
+        one, two = (float(score(scores.confusion(truth, each, count))) for each in pair)
+        means[name] = (one, two)
+        tests[name] = scores.paired_test(truth, *pair, subjects, databases, count, score)
+    about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
+    return Versus(about, "clip" if found.named else "subject", len(last), means, tests)
+
+
+def _difference(ours: Counter[tuple[str, int]], theirs: Counter[tuple[str, int]], found: Predictions) -> str:
+    """Return which clips or subjects one has and the other has not."""
+    only, lacking = sorted({key for key, _ in ours - theirs}), sorted({key for key, _ in theirs - ours})
+    if not found.named:
+        return f"other numbers of clips or classes of {few(sorted({*only, *lacking}))}"
+    classes = sorted({*only} & {*lacking})
+    parts = [
+        f"{len(keys)} clips {what}: {few(keys)}"
+        for keys, what in (
+            (classes, "have another true class"),
+            ([key for key in only if key not in classes], "are in the file only"),
+            ([key for key in lacking if key not in classes], "are in the run only"),
+        )
+        if keys
+    ]
+    return "; ".join(parts)
+
+
+def _unlike(run: Run, why: str, remedy: str = "") -> UserError:
+    return UserError(
+        f"the file cannot be paired with the run: {why}",
+        where=run.path,
+        remedy=f"{remedy}name a run on the same clips and classes (merbench leaderboard shows what each is of)",
+    )
+
+
+def as_json(found: Scored) -> dict[str, Any]:
+    """Return everything as plain values; what has no value is null."""
+    plain: dict[str, Any] = _finite(asdict(found))
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
