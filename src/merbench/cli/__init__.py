@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import audit, bench, board, clean, data, doctor, maps, methods, perf, synth
+from merbench.cli import audit, bench, board, clean, data, doctor, maps, methods, perf, synth, wandb
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ app.add_typer(perf.app, name="perf")
 app.command("leaderboard")(board.leaderboard)
 app.command("compare")(board.compare)
 app.command("maps")(maps.maps)
+app.add_typer(wandb.app, name="wandb")
 
 
 def main() -> None:
