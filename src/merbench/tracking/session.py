@@ -21,7 +21,8 @@ from merbench.results import Provenance, Run
 from merbench.tracking import records
 from merbench.tracking.child import INTERRUPTED
 
-Mode = Literal["auto", "off", "offline", "online"]
+Settled = Literal["off", "offline", "online"]
+Mode = Settled | Literal["auto"]
 Records = Callable[[], Iterable[records.Record]]
 
 PROJECT = "merbench"
@@ -36,7 +37,7 @@ KEPT = {
 """Variables that say where the server is and who asks; every other one of wandb's would change what is recorded."""
 
 
-def settled(mode: Mode, environ: Mapping[str, str]) -> Literal["off", "offline", "online"]:
+def settled(mode: Mode, environ: Mapping[str, str]) -> Settled:
     """Return what is done where nothing was asked for: what WANDB_MODE says, else nothing. A key alone invites nobody.
 
     Raises:
@@ -45,7 +46,7 @@ def settled(mode: Mode, environ: Mapping[str, str]) -> Literal["off", "offline",
     if mode != "auto":
         return mode
     said = environ.get("WANDB_MODE", "")
-    known: dict[str, Literal["off", "offline", "online"]] = {
+    known: dict[str, Settled] = {
         "": "off",
         "disabled": "off",
         "offline": "offline",
@@ -101,7 +102,7 @@ class Tracker:
         whole: nothing has gone wrong so far.
     """
 
-    def __init__(self, mode: Literal["off", "offline", "online"], project: str, say: Callable[[str], None], patience: float = PATIENCE):
+    def __init__(self, mode: Settled, project: str, say: Callable[[str], None], patience: float = PATIENCE):
         self._mode, self._project, self._say, self._patience = mode, project, say, patience
         self.whole = True
 
@@ -185,13 +186,16 @@ class Line:
 
     Args:
         mode: ``offline`` or ``online``.
+
+    Attributes:
+        process: as soon as it runs.
     """
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
         self._waiting: queue.SimpleQueue[Records | None] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
         self._left = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -217,16 +221,16 @@ class Line:
     def kill(self) -> None:
         """End the process, whatever it does. wandb's own ends when this one does."""
         self._left = True
-        if self._process is not None:
+        if self.process is not None:
             with contextlib.suppress(OSError):
-                self._process.kill()
+                self.process.kill()
         self._thread.join(1.0)
 
     def _work(self) -> None:
         """Start the process and feed it. What goes wrong is said once, and nothing else comes of it."""
         try:
             with tempfile.TemporaryDirectory(prefix="merbench-wandb-", ignore_cleanup_errors=True) as folder:
-                self._process = subprocess.Popen(
+                self.process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "merbench.tracking.child", self._mode],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -235,10 +239,10 @@ class Line:
                     encoding="utf-8",
                     start_new_session=True,  # Ctrl-C in the terminal is not for it: the run that hears it closes it
                 )
-                listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+                listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
                 listener.start()
-                fault = self._feed(self._process)
-                code = self._process.wait()
+                fault = self._feed(self.process)
+                code = self.process.wait()
                 listener.join(1.0)
             if not self._left and (fault or code):
                 lost = f"its process ended with {code}; the run goes on without it, and merbench wandb sync tells it later"
@@ -262,7 +266,8 @@ class Line:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            with contextlib.suppress(ValueError):
-                text, fault = json.loads(line)
-                self._said.put((str(text), bool(fault)))
+        with process.stdout as pipe:
+            for line in pipe:
+                with contextlib.suppress(ValueError):  # it was killed in the middle of a line
+                    text, fault = json.loads(line)
+                    self._said.put((str(text), bool(fault)))
