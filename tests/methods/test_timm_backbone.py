@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import subprocess
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -14,8 +15,16 @@ from merbench.errors import UserError
 from merbench.layers import KeyedDropout
 from merbench.methods.timm_backbone import TimmBackbone
 
-timm: Any = importlib.import_module("timm")
+timm: Any = backbones.library()
 Reads = Literal["apex", "onset+apex", "flow"]
+
+
+def test_timm_comes_without_wandb() -> None:
+    """It imports wandb where it can: a second in every worker, and threads that ask its server."""
+    program = (
+        "import sys; from merbench.backbones import library; library(); print(*(name for name in sys.modules if name.startswith('wandb')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120).stdout == "\n"
 
 
 def test_resnet18_is_resnet18() -> None:

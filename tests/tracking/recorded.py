@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 BLOCK, HEADER = 32768, 7
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
@@ -97,8 +98,5 @@ def _messages() -> Any:
     assert spec.submodule_search_locations is not None
     bare = types.ModuleType("wandb")
     bare.__path__ = list(spec.submodule_search_locations)
-    sys.modules["wandb"] = bare
-    try:
+    with mock.patch.dict(sys.modules, {"wandb": bare}):
         return importlib.import_module("wandb.proto.wandb_internal_pb2")
-    finally:
-        del sys.modules["wandb"]
