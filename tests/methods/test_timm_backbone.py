@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import Any, Literal
 
@@ -21,10 +20,8 @@ Reads = Literal["apex", "onset+apex", "flow"]
 
 def test_timm_comes_without_wandb() -> None:
     """It imports wandb where it can: a second in every worker, and threads that ask its server."""
-    program = (
-        "import sys; from merbench.backbones import library; library(); print(*(name for name in sys.modules if name.startswith('wandb')))"
-    )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120).stdout == "\n"
+    assert "timm.utils.summary" in sys.modules, "which looks for it"
+    assert not [name for name in sys.modules if name.partition(".")[0] == "wandb"]
 
 
 def test_resnet18_is_resnet18() -> None:

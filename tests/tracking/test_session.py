@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
+import json
 import os
 import signal
 import socket
@@ -18,11 +18,12 @@ import pytest
 from merbench.board.rows import row_of
 from merbench.errors import UserError
 from merbench.results import Run, runs_in
-from merbench.tracking import session
+from merbench.tracking import records, session
 from merbench.tracking.session import Line, Tracker
 from tests.board.test_rows import make_run
 from tests.conftest import Cli
 from tests.tracking.recorded import sessions
+from tests.tracking.server import Kept, Server
 from tests.tracking.test_records import with_curves
 
 
@@ -124,12 +125,17 @@ def test_an_offline_run_read_back(tmp_path: Path, trap: Trap, cli: Cli, monkeypa
     assert "wandb" not in sys.modules, "its own process alone imports it"
 
 
+def of_this_machine(root: Path) -> list[str]:
+    """Return what would tell where something was run, and by whom."""
+    names = [socket.gethostname()] if len(socket.gethostname()) > 6 else []  # a short one stands in other words
+    return [str(root), str(Path.home()), str(Path(sys.prefix)), sys.executable, str(Path.cwd()), f"{getpass.getuser()}@", *names]
+
+
 def nothing_of_this_machine(folder: Path, root: Path) -> None:
     """Look for the machine's name, its user, its paths and pictures in everything that was kept, and for what wandb notes of a machine."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".wandb", ".json", ".lock", ""}
-    words = [str(root), str(Path.home()), str(Path(sys.prefix)), sys.executable, str(Path.cwd()), f"{getpass.getuser()}@"]
-    words += [socket.gethostname()] if len(socket.gethostname()) > 6 else []
+    words = of_this_machine(root)
     for path in files:
         content = path.read_bytes()
         assert not [word for word in words if word.encode() in content], path
@@ -138,17 +144,35 @@ def nothing_of_this_machine(folder: Path, root: Path) -> None:
         assert (found.run.host, found.run.git.commit) == ("", "")
 
 
-def test_online_does_ask_the_server(tmp_path: Path, trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trap catches whoever connects: otherwise its silence would prove nothing. A run that is left does not wait for a server."""
-    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    run, said = make_run(tmp_path), list[str]()
-    tracker = Tracker("online", "p", said.append)
-    monkeypatch.setattr(session, "HURRY", 0.1)
-    with contextlib.suppress(KeyboardInterrupt), tracker.telling(run, *run.described()):
-        until(lambda: trap.connections)
-        raise KeyboardInterrupt
-    assert "it has not taken everything" in said[-1]
-    assert not tracker.whole
+def test_online_a_run_that_goes_on_is_told_once(tmp_path: Path, trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server has of a run's folds is not sent again; here it has four of them, and twenty rows."""
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        run, so_far = with_curves(tmp_path), records.SoFar()
+        first = records.begin(run, *run.described(), "p")
+        folds = [fold.name for fold, _ in records.finished_before(run)][:4]
+        before = [row for fold in run.results(folds) for block in so_far.fold(fold, 1.0) for row in block["rows"]]
+        server.runs[first["id"]] = Kept(
+            [json.dumps({**row, "_step": step}) for step, row in enumerate(before)],
+            json.dumps({"told": folds, "uf1": 0.1, "_step": len(before) - 1}),
+            {"config": "{}", "project": "p", "displayName": "example"},
+        )
+        tracker, said = told_of(run, "online")
+        server.shutdown()
+    assert (tracker.whole, said) == (True, [f"wandb: {server.url}/me/p/runs/{first['id']}"])
+    kept = server.runs[first["id"]]
+    assert len(kept.rows("fold")) == len({row["fold"] for row in kept.rows("fold")}) == 10
+    assert [row["_step"] for row in kept.rows("_step")] == list(range(len(kept.history)))
+    assert [row["epoch"] for row in kept.rows("all folds/seed 0/uf1")] == [1, 2, 3, 4]
+    assert json.loads(kept.summary)["uf1"] == row_of(run).readings["last"].uf1
+    assert (kept.exit_code, kept.upsert["groupName"], kept.upsert["tags"][-1]) == (0, first["group"], "partial composite")
+    assert any(name.startswith("media/table/predictions") for name in kept.files)
+    assert {Path(name).suffix for name in kept.files} <= {".json", ".yaml"}, "no picture, no code, no list of packages"
+    sent = json.dumps([kept.upsert, kept.summary, kept.history])
+    assert not [word for word in of_this_machine(tmp_path) if word in sent]
+    assert trap.connections == 0, "nobody else is asked"
 
 
 def test_off_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,15 +185,41 @@ def test_off_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not (run.path / "wandb").exists()
 
 
-def test_a_bench_is_told_as_it_goes(with_flow: Path, trap: Trap, cli: Cli) -> None:
+class Listener(Line):
+    """Keeps records in the place of a process."""
+
+    def __init__(self, _mode: str) -> None:
+        self.told: list[records.Record] = []
+        lines.append(self)
+
+    def put(self, made: session.Records) -> None:
+        self.told += made()
+
+    def heard(self) -> list[tuple[str, bool]]:
+        return []
+
+    def close(self, _patience: float) -> bool:
+        return True
+
+    def kill(self) -> None: ...
+
+
+lines: list[Listener] = []
+
+
+def test_a_bench_is_told_as_it_goes(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines.clear()
+    monkeypatch.setattr(session, "Line", Listener)
     answer = cli("bench", "majority", "--on", "smic", "--wandb", "offline", "--wandb-project", "mine")
     assert answer.code == 0, answer.err
-    (run,) = runs_in(Path("runs"))
-    (found,) = sessions(Path("runs"))
-    assert (found.run.display_name, found.run.project, found.exit_code) == ("majority", "mine", 0)
-    assert len(found.rows("fold")) == 16
-    assert found.summary["uf1"] == row_of(run).readings["last"].uf1
-    assert trap.connections == 0
+    (run,), (line,) = runs_in(Path("runs")), lines
+    assert (line.told[0]["project"], line.told[0]["name"], line.told[-1]) == ("mine", "majority", {"do": "end", "code": 0})
+    blocks = [record for record in line.told if record["do"] == "block"]
+    assert sorted(block["name"] for block in blocks[:-1]) == sorted(run.finished())
+    assert {block["name"]: block["rows"][0].get("fold/seconds") for block in blocks[:-1]} == {
+        name: cost["seconds"] for name, cost in run.provenance.costs.items()
+    }
+    assert line.told[-2] == {"do": "summary", "values": records.summary(row_of(run))}
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped", "not installed", "no python"])
@@ -181,20 +231,20 @@ def test_a_failure_is_said_once_and_holds_nobody_up(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     if how == "no python":
         monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
-    lines: list[Line] = []
+    begun: list[Line] = []
 
-    def begun(mode: str) -> Line:
-        lines.append(Line(mode))
-        return lines[-1]
+    def line_of(mode: str) -> Line:
+        begun.append(Line(mode))
+        return begun[-1]
 
-    monkeypatch.setattr(session, "Line", begun)
+    monkeypatch.setattr(session, "Line", line_of)
     said: list[str] = []
     tracker = Tracker("offline", "p", said.append, patience=0.5 if how == "stopped" else 60)
     with tracker.telling(run, *run.described()) as told:
         if how in ("killed", "stopped"):
-            until(lambda: lines[0].process is not None)
-            assert lines[0].process is not None
-            os.kill(lines[0].process.pid, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+            until(lambda: begun[0].process is not None)
+            assert begun[0].process is not None
+            os.kill(begun[0].process.pid, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
         start = time.monotonic()
         for _ in range(100):
             told.row(run, row_of(run))
