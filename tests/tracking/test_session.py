@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -86,8 +88,8 @@ def test_an_offline_run_read_back(tmp_path: Path, trap: Trap, cli: Cli, monkeypa
     run = with_curves(tmp_path)
     row = row_of(run)
     tracker, said = told_of(run, "offline")
-    assert (tracker.whole, said) == (True, [])
     (first,) = sessions(run.path)
+    assert (tracker.whole, said) == (True, [f"wandb: kept; to send it: wandb sync {shlex.quote(str(first.folder))}"])
     assert (first.run.display_name, first.run.project, first.exit_code) == ("example", "p", 0)
     assert first.run.run_group == "smic+casme2, published-flow, megc3, loso, full, data k0"
     assert list(first.run.tags) == ["smic", "casme2", "published flow", "megc3", "loso", "full", "partial composite"]
@@ -222,6 +224,26 @@ def test_a_bench_is_told_as_it_goes(with_flow: Path, cli: Cli, monkeypatch: pyte
     assert line.told[-2] == {"do": "summary", "values": records.summary(row_of(run))}
 
 
+@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt, 255), (ValueError, 1), (None, 3)])
+def test_how_a_run_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: type[BaseException] | None, code: int) -> None:
+    """A run that nothing was heard of, such as one that is refused since another process is at it, is not told at all."""
+    lines.clear()
+    monkeypatch.setattr(session, "Line", Listener)
+    run = make_run(tmp_path)
+    for begun in (False, True):
+        with (
+            pytest.raises(ending) if ending else contextlib.nullcontext(),
+            Tracker("offline", "p", print).telling(run, *run.described()) as told,
+        ):
+            if begun:
+                told.begin()
+            told.code = 3
+            if ending is not None:
+                raise ending
+        assert len(lines) == begun
+    assert lines[0].told[-1] == {"do": "end", "code": code}
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped", "not installed", "no python"])
 def test_a_failure_is_said_once_and_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     run = make_run(tmp_path)
@@ -241,6 +263,7 @@ def test_a_failure_is_said_once_and_holds_nobody_up(tmp_path: Path, monkeypatch:
     said: list[str] = []
     tracker = Tracker("offline", "p", said.append, patience=0.5 if how == "stopped" else 60)
     with tracker.telling(run, *run.described()) as told:
+        told.begin()
         if how in ("killed", "stopped"):
             until(lambda: begun[0].process is not None)
             assert begun[0].process is not None

@@ -201,6 +201,7 @@ def _run(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
             bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:
                 heed()
+                told.begin()
                 if isinstance(event, workers.Progress):
                     shares[event.task] = event.share
                 elif isinstance(event, workers.Finished):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +31,9 @@ Say = Callable[[str, bool], None]
 
 INTERRUPTED = 255
 """The exit code that wandb itself gives a run that Ctrl-C ended."""
+
+LONG = 500
+"""So many names of blocks are noted each time one is added; more of them once a second."""
 
 INIT, FINISH = 10, 20
 """Seconds that are waited for the server: when a run begins, and for what is still to be sent when it ends."""
@@ -107,7 +112,7 @@ class Telling:
     def __init__(self, first: Record, folder: Path, mode: Literal["offline", "online"], say: Say) -> None:
         import wandb
 
-        self._mode, self._folder, self._say = mode, folder, say
+        self._mode, self._folder, self._say, self._noted = mode, folder, say, 0.0
         before = set(folder.iterdir())
         try:
             self._run = self._begin(first, mode)
@@ -140,7 +145,7 @@ class Telling:
         """Return the blocks that were told before, and the next step: what the server has of this run, or what lies here of it."""
         if self._mode == "online":
             summary: Any = self._run.summary
-            return list(summary.get("told", [])), self._run.starting_step
+            return list(map(str, summary.get("told", []))), self._run.starting_step
         told, step = list[str](), 0
         for folder in sorted(self._folder.glob(f"offline-run-*-{name}")):
             if folder == self._here:
@@ -170,6 +175,7 @@ class Telling:
                     self._run.summary.update(record["values"])
                 case "end":
                     code = record["code"]
+        self._note()
         if code == INTERRUPTED:
             self._run.summary["state"] = "interrupted"
         try:
@@ -185,8 +191,13 @@ class Telling:
         if name in self._told:
             return False
         self._told.append(name)
-        self._run.summary["told"] = list(self._told)
+        if len(self._told) < LONG or time.monotonic() - self._noted > 1:  # thousands of names, each time one is added, would fill a disk
+            self._note()
         return True
+
+    def _note(self) -> None:
+        self._run.summary["told"] = list(self._told)
+        self._noted = time.monotonic()
 
     def _log(self, row: Record) -> None:
         self._run.log(row, step=self._step)
@@ -215,6 +226,7 @@ class Telling:
         shutil.rmtree(self._here / "logs", ignore_errors=True)
         if self._mode == "offline":
             (self._here / TOLD).write_text(json.dumps({"told": self._told, "step": self._step}), encoding="utf-8")
+            self._say(f"kept; to send it: wandb sync {shlex.quote(str(self._here))}", False)
             return
         for folder in self._folder.glob(f"offline-run-*-{self._run.id}"):  # the server has it all now: wandb sync leaves these alone
             (folder / f"run-{self._run.id}.wandb.synced").touch()

@@ -128,7 +128,7 @@ def closing(run: Run, row: Row) -> Iterator[Record]:
             yield {"do": "block", "name": f"seed {seed}", "rows": _pooled_by_epoch(run, seed, folds)}
         yield {
             "do": "tables",
-            "name": f"tables of seeds {','.join(map(str, row.seeds))}",
+            "name": f"tables of seeds {','.join(map(str, row.seeds))}: {', '.join(row.readings)}",
             "tables": {
                 "predictions": _predictions(seeds, classes),
                 "score of each fold": _folds(seeds, provenance),

@@ -108,38 +108,35 @@ class Tracker:
 
     @contextlib.contextmanager
     def telling(self, run: Run, request: Request, provenance: Provenance) -> Iterator[Telling]:
-        """Begin to tell of a run, with the folds that are there; leaving tells how it ended, and never fails.
+        """Make ready to tell of a run; leaving tells how it ended, waits for no longer than is told above, and never fails.
 
         Ctrl-C closes it as interrupted; a second one while it closes leaves it as it is.
         """
-        if self._mode == "off":
-            yield Telling(None, lambda: None)
-            return
-        line = Line(self._mode)
-        so_far = records.SoFar()
 
         def opening() -> Iterator[records.Record]:
             yield records.begin(run, request, provenance, self._project)
             for result, seconds in records.finished_before(run):
-                yield from so_far.fold(result, seconds)
+                yield from telling.so_far.fold(result, seconds)
 
-        line.put(opening)
-        telling = Telling(line, lambda: self._hear(line), so_far)
+        telling = Telling(None if self._mode == "off" else lambda: Line(self._mode), opening, self._hear)
         patience = HURRY
         try:
             yield telling
             patience = self._patience
-            line.put(lambda: [{"do": "end", "code": telling.code}])
         except KeyboardInterrupt:
-            line.put(lambda: [{"do": "end", "code": INTERRUPTED}])
+            telling.code = INTERRUPTED
             raise
         except BaseException:
-            line.put(lambda: [{"do": "end", "code": 1}])
+            telling.code = 1
             raise
         finally:
-            self._end(line, patience)
+            self._end(telling, patience)
 
-    def _end(self, line: Line, patience: float) -> None:
+    def _end(self, telling: Telling, patience: float) -> None:
+        line = telling.line
+        if line is None:
+            return
+        line.put(lambda: [{"do": "end", "code": telling.code}])
         try:
             whole = line.close(patience)
         finally:
@@ -161,24 +158,36 @@ class Telling:
 
     Attributes:
         code: the exit code of the run.
+        line: to the process that tells, once there was something to tell.
+        so_far: the folds that were told; used by the line's thread alone.
     """
 
-    def __init__(self, line: Line | None, hear: Callable[[], None], so_far: records.SoFar | None = None) -> None:
-        self._line, self._hear, self._so_far = line, hear, so_far or records.SoFar()
+    def __init__(self, line_of: Callable[[], Line] | None, opening: Records, hear: Callable[[Line], None]) -> None:
+        self._line_of, self._opening, self._hear = line_of, opening, hear
+        self.so_far = records.SoFar()
+        self.line: Line | None = None
         self.code = 0
+
+    def begin(self) -> None:
+        """Tell who the run is and which folds are there, once; and say what was heard since. A run that another process is at is not begun."""
+        if self.line is None and self._line_of is not None:
+            self.line = self._line_of()
+            self.line.put(self._opening)
+        if self.line is not None:
+            self._hear(self.line)
 
     def fold(self, result: FoldResult, seconds: float | None) -> None:
         """Tell of a finished fold."""
-        self._put(lambda: self._so_far.fold(result, seconds))
+        self._put(lambda: self.so_far.fold(result, seconds))
 
     def row(self, run: Run, row: Row) -> None:
         """Tell of a run as the board has it."""
         self._put(lambda: records.closing(run, row))
 
     def _put(self, made: Records) -> None:
-        if self._line is not None:
-            self._line.put(made)
-            self._hear()
+        self.begin()
+        if self.line is not None:
+            self.line.put(made)
 
 
 class Line:
