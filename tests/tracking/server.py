@@ -27,7 +27,7 @@ class Kept:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on a free port; ``runs`` by id. Nobody who leaves in the middle of an answer is complained about."""
+    """Listens on a free port; ``runs`` by id, ``views`` as they were saved. Nobody who leaves in the middle of an answer is complained about."""
 
     daemon_threads = True
 
@@ -35,6 +35,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.runs: dict[str, Kept] = {}
+        self.views: list[dict[str, Any]] = []
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def handle_error(self, *_: Any) -> None:
@@ -56,6 +57,11 @@ class Server(ThreadingHTTPServer):
             self.runs[asked["run"]].files += asked["files"]
             files = [{"name": name, "uploadUrl": f"{self.url}/file"} for name in asked["files"]]
             return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+        if operation == "Viewer":
+            return {"viewer": {"id": "u", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
+        if operation == "UpsertView2":
+            self.views.append(json.loads(asked["spec"]))
+            return {"upsertView": {"view": {"id": "v", "name": asked["name"]}, "inserted": True}}
         return {}
 
     def _bucket(self, name: str) -> dict[str, Any] | None:

@@ -111,7 +111,7 @@ def save(entity: str, project: str) -> str:
     Raises:
         UserError: the library is not there, or the server refuses or does not answer.
     """
-    os.environ["WANDB_ERROR_REPORTING"] = "false"
+    os.environ.update(WANDB_ERROR_REPORTING="false", WANDB_SILENT="true")
     made: Any = workspace(entity, project)
     try:
         return str(made.save_as_new_view().url)
