@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
+import sys
 from typing import Any
 
 import torch
@@ -21,6 +22,21 @@ RATES = ("drop_rate", "drop_prob", "drop_path_rate", "dropout")
 """What timm's functional dropout, its dropped paths and torch's attention read."""
 
 
+def library() -> Any:
+    """Return timm, imported where it is needed, since it takes seconds; and without wandb, which it imports where it can.
+
+    That would take another second in every worker, and start threads that ask wandb's server.
+    """
+    found = "wandb" in sys.modules
+    if not found:
+        sys.modules["wandb"] = None  # type: ignore[assignment]  # what Python takes for "there is none"
+    try:
+        return importlib.import_module("timm")
+    finally:
+        if not found:
+            del sys.modules["wandb"]
+
+
 def build(model: str, channels: int, size: int, stages: bool = False, argument: str = "model") -> nn.Module:
     """Return a network of timm with new weights, without its own classifier.
 
@@ -34,7 +50,7 @@ def build(model: str, channels: int, size: int, stages: bool = False, argument: 
     Raises:
         UserError: timm has no model of that name, or it cannot be built for these images.
     """
-    timm = importlib.import_module("timm")  # here: it takes seconds to import
+    timm = library()
     names = timm.list_models()
     if model not in names:  # also what would be looked for in the network, such as hf-hub:somebody/something
         close = ", ".join(difflib.get_close_matches(model.split(".")[0], names, n=3, cutoff=0.4))

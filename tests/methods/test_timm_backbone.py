@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -14,8 +14,14 @@ from merbench.errors import UserError
 from merbench.layers import KeyedDropout
 from merbench.methods.timm_backbone import TimmBackbone
 
-timm: Any = importlib.import_module("timm")
+timm: Any = backbones.library()
 Reads = Literal["apex", "onset+apex", "flow"]
+
+
+def test_timm_comes_without_wandb() -> None:
+    """It imports wandb where it can: a second in every worker, and threads that ask its server."""
+    assert "timm.utils.summary" in sys.modules, "which looks for it"
+    assert not [name for name in sys.modules if name.partition(".")[0] == "wandb"]
 
 
 def test_resnet18_is_resnet18() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, score, synth
+from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, score, synth, wandb
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command("score")(score.score)
 app.command("maps")(maps.maps)
 app.command("archive")(archive.archive)
 app.command("check")(check.check)
+app.add_typer(wandb.app, name="wandb")
 
 
 def main() -> None:

@@ -13,11 +13,13 @@ import typer
 from merbench.cli import ablate, asked
 from merbench.cli.asked import ApexOption, FaceOption, MacroOption
 from merbench.cli.progress import console, heed, interruptible, watching
+from merbench.cli.wandb import tracker_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from merbench.engine.run import Plan
+    from merbench.tracking.session import Mode, Tracker
 
 
 def bench(
@@ -69,6 +71,11 @@ def bench(
             "Whom they have seen is not known: the row names them."
         ),
     ] = None,
+    wandb: Annotated[
+        Literal["auto", "off", "offline", "online"],
+        typer.Option(help="Tell wandb of the run, as it goes (docs/wandb.md). auto: as WANDB_MODE says, else off."),
+    ] = "auto",
+    wandb_project: Annotated[str | None, typer.Option(help="The wandb project. Left out: WANDB_PROJECT, else merbench.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Train and score METHOD, leaving one subject (or one database) out at a time. Interrupt it when you like: the same command goes on where it stopped."""
@@ -90,6 +97,8 @@ def bench(
             ablation,
             initial,
             macro,
+            wandb,
+            wandb_project,
         )
     raise typer.Exit(code)
 
@@ -111,8 +120,11 @@ def _bench(
     ablation: str | None,
     initial: Path | None,
     macro: Literal["casme3", "expressions"] | None,
+    wandb: Mode,
+    project: str | None,
 ) -> int:
     """Do what was asked for; return the exit code."""
+    tracker = tracker_of(wandb, project)
     chosen = ablate.asked(method, ablation, overrides)
     settled = asked.settle(method, on, scheme, source, workers)
 
@@ -147,13 +159,14 @@ def _bench(
         ablated = [[(one, ablate.planned(one, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
     codes = []
     for whole, without in zip(plans, ablated, strict=True):
-        codes += [carry_out(whole, alone=not without), *(carry_out(each, alone=False) for _, each in without if not isinstance(each, str))]
+        ablations = [each for _, each in without if not isinstance(each, str)]
+        codes += [carry_out(whole, tracker, alone=not without), *(carry_out(each, tracker, alone=False) for each in ablations)]
         if without:
             ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
     return max(codes)
 
 
-def carry_out(planned: Plan, alone: bool = True) -> int:
+def carry_out(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
     """Do one plan and print its row, where no table of ablations will; return the exit code."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -188,17 +201,19 @@ def carry_out(planned: Plan, alone: bool = True) -> int:
     def kept() -> str:
         return f"{len(planned.names) - len(planned.missing)} of {len(planned.names)} folds are kept; the same command goes on from there"
 
-    with interruptible(kept):
+    with interruptible(kept), tracker.telling(planned.run, planned.request, planned.provenance) as told:
         with Progress(*columns, console=screen, disable=not missing) as progress, contextlib.closing(run.execute(planned)) as events:
             bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:
                 heed()
+                told.begin()
                 if isinstance(event, workers.Progress):
                     shares[event.task] = event.share
                 elif isinstance(event, workers.Finished):
                     shares[event.task] = 1.0
                     done += 1
                     _say_line(screen, done, len(planned.names), planned.name(event.task), event.cost.seconds)
+                    told.fold(event.result, event.cost.seconds)
                 else:
                     shares.pop(event.task, None)
                     what = "is tried once more" if event.again else "has failed"
@@ -206,6 +221,8 @@ def carry_out(planned: Plan, alone: bool = True) -> int:
                     failed += [] if event.again else [event]
                 progress.update(bar, completed=there + sum(shares.values()), state=state())
         row = row_of(planned.run)
+        told.row(planned.run, row)
+        told.code = 1 if failed else 0
         if row.readings and alone:
             show_row(row, planned.run.path)
         finished = planned.run.finished() if planned.save_weights else set()
