@@ -46,6 +46,11 @@ def test_what_a_report_tells(made: Made) -> None:
     for told in ("commit " + "0" * 40, "not committed", "persons.csv " + "0" * 64, "widths 3, 5", "lr 0.001", "results version, method 1"):
         assert told in words, told
     assert f"torch {escape(ATTACK)}" in words
+    marked = [
+        float(x) for x in re.findall(r'<circle cx="([\d.]+)"[^>]*class="dot', page.partition('id="epochs"')[2].partition("</section>")[0])
+    ]
+    assert len(marked) == 3
+    assert marked[-1] == max(marked), "the last epoch is the last mark, over the best of both seeds"
     charts = (len(found.row.readings), 1, len(SUBJECTS), 1, 1, 3, 1)  # of readings, epochs, subjects, calibration, measures, losses, cost
     assert page.count("<svg") == sum(charts)
     assert "data:image" not in page

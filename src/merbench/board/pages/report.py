@@ -112,10 +112,11 @@ def _epochs(row: Row, found: Judged) -> Markup | None:
         return None
     scores, at = judged.by_epoch(found), found.epochs.astype(float).tolist()
     thin = [Line(list(zip(at, each.tolist(), strict=True)), "thin") for each in scores] if len(scores) > 1 else []
-    dots = [Dot(at[-1], float(scores.mean(0)[-1]))]
+    dots = []
     if "oracle-epoch" in row.readings:
         best = np.nan_to_num(scores).argmax(1)
         dots += [Dot(at[index], float(each[index]), kind="oracle") for index, each in zip(best, scores, strict=True)]
+    dots.append(Dot(at[-1], float(scores.mean(0)[-1])))  # over an oracle that chose the same epoch
     rules = [
         Rule(score.uf1, f"{words.named(name).lower()} {score.uf1:.3f}", "oracle" if words.is_oracle(name) else "")
         for name, score in row.readings.items()
