@@ -14,7 +14,24 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, pages, perf, published, score, synth, wandb
+from merbench.cli import (
+    archive,
+    audit,
+    bench,
+    board,
+    check,
+    clean,
+    data,
+    doctor,
+    maps,
+    methods,
+    pages,
+    perf,
+    published,
+    score,
+    synth,
+    wandb,
+)
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
