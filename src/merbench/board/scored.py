@@ -113,6 +113,7 @@ def scored(found: Predictions, claimed: Mapping[str, str] | None = None, against
     for budget in BUDGETS:
         guesses[f"best of {budget} epochs a subject"] = scores.chance("oracle-subject", first.truth, first.subjects, count, budget)
     each = [scores.averages(first.truth, row, first.subjects, first.databases, count) for row in last]
+    there = {"last": True, "inner": all(table.chosen is not None for table in found.tables)}
     return Scored(
         form=found.form,
         classes=found.classes,
@@ -123,7 +124,7 @@ def scored(found: Predictions, claimed: Mapping[str, str] | None = None, against
         named=found.named,
         best=found.best,
         epochs=found.epochs,
-        readings={name: score_of(name, found.tables, count) for name in READINGS if name == "last" or several},
+        readings={name: score_of(name, found.tables, count) for name in READINGS if there.get(name, several)},
         averages={name: float(np.mean([one[name] for one in each])) for name in each[0]},
         chance=guesses,
         quantities=known,

@@ -10,7 +10,7 @@ from merbench.board.rows import Score
 from merbench.board.scored import Scored, Versus
 from merbench.errors import visible
 
-READINGS = {"oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}
+READINGS = {"inner": "inner choice", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}
 
 
 def text(found: Scored, name: str) -> str:

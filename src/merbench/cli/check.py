@@ -104,7 +104,7 @@ def _train(request: Pinned, empty: Path, workers: str) -> bytes:
                 root=Path("runs"),
                 watch=watch,
             )
-        code = bench.carry_out(planned, tracker_of("off", ""), alone=False)
+        code = bench.carry_out(planned, tracker_of("off", None), alone=False)
         if code:
             raise typer.Exit(code)
         return archive.pack(planned.run)
