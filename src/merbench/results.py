@@ -38,6 +38,11 @@ class Cost:
     clip_seconds: float | None = None
     """To judge one clip, its flow or frames at hand; None where it could not be measured."""
 
+    @property
+    def known(self) -> dict[str, float]:
+        """Return what was measured, as the provenance has it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
 
 COSTS = {each.name for each in fields(Cost)}
 """Runs of earlier versions lack ``clip_seconds``; so does a fold in which it could not be measured."""

@@ -34,7 +34,7 @@ def test_against_every_matrix(counts: tuple[int, ...]) -> None:
     """Of scores that are those of a matrix, of those of two, and of any numbers; each given or not."""
     matrices, rng, answers = every(counts), np.random.default_rng(0), set()
     known = measured(matrices)
-    for turn in range(160):
+    for turn in range(100):
         mine, other = rng.integers(len(matrices), size=2)
         values = [known[0][other if turn % 3 else mine], known[1][mine], known[2][mine]] if turn % 4 else rng.random(3)
         asked = [printed(f"{value:.{1 + turn % 4}f}") if rng.random() < 0.8 else None for value in values]
@@ -59,7 +59,7 @@ def test_against_every_matrix(counts: tuple[int, ...]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_what_was_measured_is_possible(data: st.DataObject) -> None:
     """Scores of real predictions, by scikit-learn, rounded as papers round."""
     classes = data.draw(st.integers(2, 5))
@@ -128,6 +128,12 @@ def test_too_many_ways_are_not_called_impossible(monkeypatch: pytest.MonkeyPatch
     verdicts = [judge((20, 15, 10), printed(f"{value:.4f}"), printed("0.6111")) for value in np.linspace(0.2, 0.8, 13)]
     assert {verdict.possible for verdict in verdicts} <= {True, None}
     assert all(verdict.uf1 is None or verdict.possible is None for verdict in verdicts)
+
+
+def test_counts_beyond_all_bounds_are_answered_soon() -> None:
+    for counts in ((999,) * 7, (10**9, 10**9, 10**9)):
+        assert judge(counts, uar=printed("0.5123"), accuracy=printed("0.9123")).possible is not True
+    assert judge((999,) * 7, printed("0.9990"), printed("0.5123")).possible is None
 
 
 def test_seven_classes_are_judged_too() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from merbench import scores
 from merbench.board import ranking, render
-from merbench.board.compare import paired
+from merbench.board.compare import _read
 from merbench.board.ranking import placed, places
 from merbench.board.rows import Row, Score, row_of
 from tests.board.test_rows import make_run
@@ -72,12 +72,17 @@ def fixed(p: dict[frozenset[str], float], rows: Sequence[Row]) -> Callable[..., 
 
 def test_p_is_that_of_the_paired_test(tmp_path: Path) -> None:
     """Also of unlike numbers of seeds, of which the first are compared."""
-    asked = {"a": (0.95, 1), "b": (0.8, 3), "c": (0.3, 2)}
+    asked = {"a": (0.3, 1), "b": (0.8, 3), "c": (0.75, 2)}
     runs = [make_run(tmp_path, name, quality=quality, seeds=seeds) for name, (quality, seeds) in asked.items()]
     judged = [ranking._judged(row_of(run), "last") for run in runs]
-    found = ranking.compared(judged, list(itertools.combinations(range(3), 2)), scores.REPLICATES)
-    assert found == {(a, b): paired(runs[a], runs[b]).tests["UF1"].p for a, b in found}
-    assert min(found.values()) < 0.003, "two of 1,024 swaps of ten subjects do as much"
+    found = ranking.compared(judged, list(itertools.combinations(range(3), 2)), 2000)
+    read = [_read(run, "last") for run in runs]
+    for (a, b), p in found.items():
+        (table, first), (_, second) = read[a], read[b]
+        seeds = min(len(first), len(second))
+        test = scores.paired_test(table.truth, first[:seeds], second[:seeds], table.subjects, table.databases, 3, replicates=2000)
+        assert p == test.p
+    assert min(found.values()) < 0.005, "two of 1,024 swaps of ten subjects do as much"
     assert max(found.values()) > 0.05
 
 
@@ -165,7 +170,7 @@ def test_tables_are_ranked_apart_and_what_has_no_score_is_left() -> None:
     assert [row.places.get("last") for row in placed([worst, hasty, best, begun])] == [(2, 2), (1, 1), (1, 1), None]
 
 
-def test_every_reading_that_is_ranked_is_ranked_by_itself() -> None:
+def test_every_reading_that_is_ranked_is_ranked_by_itself(tmp_path: Path) -> None:
     good, poor = made("good", 0.97), made("poor", 0.35)
     changed = [
         dataclasses.replace(
@@ -173,14 +178,16 @@ def test_every_reading_that_is_ranked_is_ranked_by_itself() -> None:
             readings={**one.readings, "inner": other.readings["last"]},
             by_subject={**one.by_subject, "inner": other.by_subject["last"]},
         )
-        for one, other in ((good, poor), (poor, good))
+        for one, other in ((good, poor), (poor, good), (made("twin", 0.96), made("of twin", 0.96)))
     ]
-    rows = placed([*changed, made("without", 0.95)])
-    assert [row.places.get("inner") for row in rows] == [(2, 2), (1, 1), None]
-    assert [row.places["last"] for row in rows] == [(1, 2), (3, 3), (1, 2)]
+    asked = [*changed, made("without", 0.95)]
+    rows = placed(asked, tmp_path)
+    assert placed(asked, tmp_path) == rows, "nor is what was tested by one reading taken for the other"
+    assert [row.places.get("inner") for row in rows] == [(3, 3), (1, 2), (1, 2), None]
+    assert [row.places["last"] for row in rows] == [(1, 3), (4, 4), (1, 3), (1, 3)]
     text = render.markdown(rows, "inner")
-    assert "| 2 | good |" in text
-    assert "| 1 | poor |" in text
+    assert "| 3 | good |" in text
+    assert "| 1-2 | poor |" in text
     assert "|  | without | not run |" in text
 
 

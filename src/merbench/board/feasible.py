@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import decimal
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,12 +38,15 @@ SLACK = 1e-12
 """Added to both ends of an interval, so that the last bit of a float never makes a true score impossible."""
 
 MOST = 2_000_000
-"""So many combinations of hits, or of false alarms, are run through; of more, an even sample, which can show a matrix and exclude none."""
+"""So many combinations of hits, or of false alarms, are run through; of more, a sample, which can show a matrix and exclude none."""
 
 FEW = 50_000
 """So many first: where many ways are open, one is soon found."""
 
 MANY = "there are too many ways to run through, and none of those tried has these scores"
+
+CORNERS = 20_000_000
+"""So many corners are looked at for the bounds of UF1: seconds."""
 
 TRIED = 400
 """So many combinations of hits are tried first, evenly spread, where there are many."""
@@ -126,6 +130,9 @@ def _judge(n: Ints, uf1: Printed | None, uar: Printed | None, accuracy: Printed 
         return Verdict(True, matrix=matrix_of(n, h, _highest(n, h[None])[1][0]))
     first = found[np.unique(np.linspace(0, len(found) - 1, TRIED).astype(np.int64))]
     matrix, exact, bounds = _search(n, first, uf1)
+    corners = len(n) * 2 ** (len(n) - 1)
+    if matrix is None and len(first) < len(found) and (not complete or len(found) * corners > CORNERS):
+        return Verdict(None, MANY)
     if matrix is None and len(first) < len(found):
         matrix, exact, bounds = _search(n, found, uf1)
     told = bounds if complete and (len(first) == len(found) or matrix is None) else None
@@ -153,7 +160,7 @@ def _whole(score: Printed, clips: int) -> Ints:
 
 
 def hits(n: Ints, uar: Printed | None = None, accuracy: Printed | None = None, most: int = MOST) -> tuple[Ints, bool]:
-    """Return all hits (K, C) that have these scores, and whether they are all; of too many, an even sample is looked at.
+    """Return all hits (K, C) that have these scores, and whether they are all; of too many, a sample is looked at.
 
     Args:
         n: (C,) true clips by class.
@@ -163,9 +170,11 @@ def hits(n: Ints, uar: Printed | None = None, accuracy: Printed | None = None, m
     classes, last = len(n), int(n.argmax())
     others = [index for index in range(classes) if index != last]
     shape = tuple(int(n[index]) + 1 for index in others)
-    size = int(np.prod([float(each) for each in shape])) if shape else 1
-    chosen = np.arange(size) if size <= most else np.linspace(0, size - 1, most // 4).astype(np.int64)
-    grid = np.stack(np.unravel_index(chosen, shape), axis=-1) if shape else np.zeros((1, 0), np.int64)
+    size = math.prod(shape)
+    if size <= most:
+        grid = np.indices(shape).reshape(len(shape), -1).T
+    else:
+        grid = np.random.default_rng(0).integers(0, shape, (most // 4, len(shape)))
     low, high = np.zeros(len(grid)), np.full(len(grid), float(n[last]))
     if uar is not None:
         recalls = (grid / n[others]).sum(1)

@@ -94,7 +94,7 @@ def _show(rows: list, wide: bool, reading: Literal["last", "inner"]) -> None:  #
         )
         for column in kept:
             left = column.name == "method"
-            table.add_column(column.name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+            table.add_column(column.name.replace("[", "\\["), justify="left" if left else "right", no_wrap=not left, overflow="fold")
         for row in members:
             table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
         table.add_row(*(column.chance(members[0]) for column in kept), style="dim")

@@ -48,7 +48,7 @@ def published(
         one = each.one
         numbers = (one.printed.get(name, "") for name in ("uf1", "uar", "accuracy", "f1"))
         table.add_row(
-            one.method, one.protocol, one.part, *numbers, one.selection, "; ".join(each.flags), style=None if each.flags else "not bold"
+            one.method, one.protocol, one.part, *numbers, one.selection, "; ".join(each.flags), style="bold" if each.flags else None
         )
     console.print(table)
     for text in dict.fromkeys(_told(each.one.method, each.one.part, *each.remarks) for each in found if each.remarks):
@@ -133,10 +133,12 @@ def _classes(on: str, scheme: str | None, counts: str | None) -> tuple[dict[str,
     from merbench.data import databases, schemes
 
     if counts is not None:
-        numbers = re.split("[/,]", counts)
-        if not all(re.fullmatch("[0-9]{1,6}", each.strip(), re.ASCII) and int(each) for each in numbers) or not 2 <= len(numbers) <= 12:
+        numbers = [each.strip() for each in re.split("[/,]", counts)]
+        if not all(re.fullmatch("[0-9]{1,4}", each, re.ASCII) and int(each) for each in numbers) or not 2 <= len(numbers) <= 7:
             raise UserError(
-                "these are no numbers of clips", where=f"--counts {counts[:60]}", remedy="one number a class: --counts 70/51/43"
+                "these are no numbers of clips",
+                where=f"--counts {counts[:60]}",
+                remedy="one number a class, of two to seven classes with fewer than 10,000 clips each: --counts 70/51/43",
             )
         return {f"class {index}": int(each) for index, each in enumerate(numbers, 1)}, "your classes"
     if scheme is None:

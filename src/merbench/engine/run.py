@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -255,7 +255,7 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
             write(run.weights_path(name), event.weights)
         run.keep(event.result, planned.request, kept)
         (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
-        kept.costs[name] = {cost: value for cost, value in asdict(event.cost).items() if value is not None}
+        kept.costs[name] = event.cost.known
     if not isinstance(event, workers.Failed) or event.again:
         return False
     kept.failed[name] = event.reason
