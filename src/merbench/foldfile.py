@@ -26,8 +26,7 @@ from merbench.errors import UserError
 from merbench.sample import is_of
 
 FORMAT, FORMAT_INNER = 2, 3
-"""Of the fold file; raised when its columns or metadata change. 1 had no seal; 3 has what inner trainings left, where there were any: else a
-file is of format 2, to the byte as it was before there were any."""
+"""Of the fold file; raised when its columns or metadata change. 1 had no seal; where there were inner trainings it has what they said."""
 
 LARGEST = 2**28
 """Bytes of a fold file: 10,000 epochs of a subject with a hundred clips and seven classes are 40 MB."""

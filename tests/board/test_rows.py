@@ -18,6 +18,7 @@ from merbench.config import Data, Request, Training, run_key
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, write_fold
 from merbench.results import Provenance, Run, folder_of, runs_in
+from tests.conftest import Cli
 
 CLASSES = ("negative", "positive", "surprise")
 SUBJECTS = tuple(f"{database}/s{index}" for database in ("casme2", "smic") for index in range(5))
@@ -181,6 +182,8 @@ def test_the_choice_does_not_look_at_the_held_out_subject(tmp_path: Path) -> Non
     before = rows.predictions(run, folds).chosen
     assert before is not None
     assert len(set(before.tolist())) > 1
+    assert np.array_equal(rows.predictions(run, folds[::-1]).chosen, before), "by clip, in whatever order folds are read"  # type: ignore[arg-type]
+    assert rows.predictions(run, [*folds[:-1], dataclasses.replace(folds[-1], inner=None)]).chosen is None, "all folds choose, or none"
     rng = np.random.default_rng(0)
     other = [
         dataclasses.replace(fold, labels=rng.permutation(fold.labels), probabilities=rng.permuted(fold.probabilities, axis=2))
@@ -201,7 +204,7 @@ def test_a_fold_without_the_inner_trainings_that_were_asked_for_is_refused(tmp_p
 def test_a_table_by_inner_ranks_who_has_it(tmp_path: Path) -> None:
     runs = [
         make_run(tmp_path, "chooses", inner=3, quality=0.2),
-        make_run(tmp_path, "chooses_too", inner=3, quality=0.3),
+        make_run(tmp_path, "chooses_too", inner=3, quality=0.5),
         make_run(tmp_path, "good", quality=1.0),
         make_run(tmp_path, "closed", epochs=1, quality=0.9),
     ]
@@ -210,6 +213,9 @@ def test_a_table_by_inner_ranks_who_has_it(tmp_path: Path) -> None:
     ((_, by_inner),) = render.tables(found, "inner")
     assert [row.method for row in last][:2] == ["good", "closed"]
     assert (by_inner[0].method, by_inner[-1].method) == ("closed", "good")
+    of = [row.readings["inner"].uf1 for row in by_inner[:-1]]
+    assert of == sorted(of, reverse=True)
+    assert [row.method for row in last if "inner" in row.readings] != [row.method for row in by_inner[:-1]], "these data could not show it"
     lines = [line.split(" | ") for line in render.markdown(found, "inner").splitlines() if line.startswith("|")]
     assert lines[0][6] == "last"
     assert [line[0] for line in lines[2:]] == ["| 1", "| 2-3", "| 2-3", "| ", "| "]
@@ -221,6 +227,18 @@ def test_a_table_by_inner_ranks_who_has_it(tmp_path: Path) -> None:
     assert [(line["method"], line["rankable"]) for line in listed if line["reading"] == "inner"] == [
         (name, "True") for name in ("chooses", "chooses_too", "closed")
     ]
+
+
+def test_the_commands_read_by_inner(here: Path, cli: Cli) -> None:
+    make_run(Path("runs"), "chooses", inner=3)
+    make_run(Path("runs"), "good", quality=1.0)
+    board = cli("leaderboard", "--reading", "inner")
+    assert board.code == 0
+    assert board.out.index("chooses") < board.out.index("good")
+    assert cli("leaderboard").out.index("chooses") > cli("leaderboard").out.index("good")
+    refused = cli("compare", "chooses", "good", "--reading", "inner")
+    assert (refused.code, "run it with training.inner=3" in refused.err) == (2, True)
+    assert cli("leaderboard", "--reading", "oracle-epoch").code == 2, "it is never ranked"
 
 
 def test_compare_by_inner(tmp_path: Path) -> None:

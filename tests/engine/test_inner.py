@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 from merbench.presets import resolve
 from merbench.sample import Clip, Fold
+from tests.conftest import Cli
 from tests.engine.test_fold import damaged
 
 CPU = torch.device("cpu")
@@ -156,11 +158,13 @@ class Seen:
     predicted: list[list[Any]] = dataclasses.field(default_factory=list)
     told: list[float] = dataclasses.field(default_factory=list)
     sealed: dict[str, str] = dataclasses.field(default_factory=dict)
+    starts: list[str] = dataclasses.field(default_factory=list)
 
 
 def watched(run: Callable[..., FoldResult]) -> tuple[FoldResult, Seen]:
     seen = Seen()
     losses, begin, keep, start = Method.losses, LosoDataModule.__init__, engine.Recorder.keep, engine.Recorder.__init__
+    build = engine.build
 
     def step(self: Method, outputs: Outputs, batch: Batch) -> Outputs:
         assert self._stage is not None
@@ -181,6 +185,11 @@ def watched(run: Callable[..., FoldResult]) -> tuple[FoldResult, Seen]:
         keep(self, method, epoch)
         seen.predicted[-1].append(self.probabilities[-1].argmax(-1))
 
+    def built(request: Request, classes: int) -> Method:
+        method = build(request, classes)
+        seen.starts.append(engine.weights_digest(method))
+        return method
+
     def seal(stage: str, method: Method, _: Any) -> None:
         seen.sealed[stage] = engine.weights_digest(method)
 
@@ -190,6 +199,7 @@ def watched(run: Callable[..., FoldResult]) -> tuple[FoldResult, Seen]:
             (LosoDataModule, "__init__", serve_),
             (engine.Recorder, "__init__", record),
             (engine.Recorder, "keep", look),
+            (engine, "build", built),
         ):
             patch.setattr(owner, name, spy)
         return run(tick=seen.told.append, seal=seal), seen
@@ -216,6 +226,7 @@ def test_inner_trainings_are_whole_ones_on_their_own_clips(small: Prepared, monk
     assert choice(result) == expected.tolist()
     assert list(seen.sealed) == [name + of for of in ("", " (inner 1)", " (inner 2)", " (inner 3)") for name in ("first", "last")]
     assert len(set(seen.sealed.values())) == 8
+    assert len(set(seen.starts)) == len(seen.starts) == 4, "each from initial weights of its own"
     assert seen.told == [pytest.approx(share / 16) for share in range(1, 17)] + [1.0]
 
 
@@ -320,3 +331,19 @@ def test_what_goes_wrong_in_an_inner_training_is_told_as_such(small: Prepared, m
     monkeypatch.setattr(Linear, "loss", diverging)
     with pytest.raises(engine.NotFiniteError, match="inner training 1: the loss 'total' is nan in epoch 1 of stage 'train'"):
         trained(small, asked(2, "training.batch=100", "training.epochs=2"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("svm_flow", "training.inner=3"), "does not read training.inner: it is solved at once"),
+        (("ststnet", "training.inner=3", "training.epochs=1"), "nothing to choose: ststnet has one epoch"),
+        (("ststnet", "training.inner=16"), "needs 16 people to learn from; the fold that holds smic/s01 out has 15"),
+    ],
+)
+def test_a_run_is_refused_before_it_is_begun(with_flow: Path, cli: Cli, words: tuple[str, ...], told: str) -> None:
+    answer = cli("bench", *words, "--on", "smic", "--workers", "1")
+    assert answer.code == 2
+    assert told in answer.err
+    assert "do: " in answer.err
+    assert not Path("runs").exists()
