@@ -110,15 +110,16 @@ def test_a_packed_word_that_many_rows_share_is_one_in_memory() -> None:
 
 
 def test_one_long_name_does_not_widen_all_rows() -> None:
-    """Numpy keeps words in cells as wide as the longest: of two million rows that was more than two gigabytes."""
-    lines = [f"s{n % 20 + 1},c{n % 100},{n // 100},0,1" for n in range(20_000)]
-    lines += [f"s01,{'x' * 190},{n},0,1" for n in range(200)]
-    tracemalloc.start()
-    found = predictions.understand(files.columns(("subject,clip,epoch,truth,pred\n" + "\n".join(lines)).encode()), "file")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(found.epochs) == 200
-    assert peak < 15 * 2**20, "20,200 rows of 195 signs of four bytes alone were 15 MiB"
+    """Numpy keeps words in cells as wide as the longest: of two million rows that was more than a gigabyte."""
+    peaks = []
+    for name in ("short", "short", "x" * 190):  # the first fills what is remembered
+        lines = [f"s{n % 20 + 1},{name if n % 100 == 0 else f'c{n % 100}'},{n // 100},0,1" for n in range(4000)]
+        content_of = ("subject,clip,epoch,truth,pred\n" + "\n".join(lines)).encode()
+        tracemalloc.start()
+        predictions.understand(files.columns(content_of), "file")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 2**19, "in cells of four bytes a sign it was 2.8 MiB"
 
 
 def test_columns_of_no_words_or_numbers_are_refused() -> None:
@@ -156,7 +157,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PIECES, max_size=40))
 def test_the_grammar_reads_or_refuses(pieces: list[str]) -> None:
     try:
@@ -167,7 +168,7 @@ def test_the_grammar_reads_or_refuses(pieces: list[str]) -> None:
     assert isinstance(value, str | int | float | list | dict)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 99), cut=st.floats(0, 1), put=st.sampled_from(["", "\0", "[", "'", "{", ",", "\n", "\udc80", "9" * 30, "nan"]))
 def test_a_spoilt_file_is_read_or_refused(seed: int, cut: float, put: str) -> None:
     """A byte lost, a piece put in: no exception but the one that becomes a message."""
