@@ -69,7 +69,7 @@ def paired(a: Run, b: Run) -> Pair:
     Raises:
         UserError: they have other clips or labels, or no seed is complete.
     """
-    (table, first), (other, second) = last_epoch(a), last_epoch(b)
+    (table, first), (other, second) = _last(a), _last(b)
     if not np.array_equal(table.clips, other.clips) or not np.array_equal(table.truth, other.truth):
         raise UserError(
             "the two runs have other clips or labels; there is nothing to pair",
@@ -112,22 +112,12 @@ def compare_runs(a: Run, b: Run) -> str:
     return "\n".join(lines)
 
 
-def last_epoch(run: Run) -> tuple[Table, NDArray[np.int64]]:
+def _last(run: Run) -> tuple[Table, NDArray[np.int64]]:
     """Return a run's table and its last epoch's predictions by seed, (seeds, N)."""
-    tables = complete(run)
-    return tables[0], np.stack([table.predicted[-1] for table in tables])
-
-
-def complete(run: Run) -> list[Table]:
-    """Return the predictions of each seed that has all its folds.
-
-    Raises:
-        UserError: none has.
-    """
     finished, held_out = run.finished(), run.described()[1].folds
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
     names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
     tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
-    return tables
+    return tables[0], np.stack([table.predicted[-1] for table in tables])

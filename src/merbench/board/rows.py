@@ -305,15 +305,14 @@ def _score(run: Run, provenance: Provenance, runs: dict[int, list[FoldResult]]) 
     classes = len(provenance.classes)
     recorded = int(runs[next(iter(runs))][0].epochs[-1]) if len(first.predicted) > 1 else 1
     whole = len(first.predicted) == recorded
-    readings: dict[str, Score] = {name: score_of(name, tables, classes) for name in READINGS if name == "last" or (whole and recorded > 1)}
+    readings: dict[str, Score] = {name: _reading(name, tables, classes) for name in READINGS if name == "last" or (whole and recorded > 1)}
     last = np.stack([table.predicted[-1] for table in tables])
     per_seed = [scores.averages(first.truth, row, first.subjects, first.databases, classes) for row in last]
     averages = {name: float(np.mean([each[name] for each in per_seed])) for name in per_seed[0]}
     return readings, averages
 
 
-def score_of(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
-    """Return the score of one reading of predictions, a table a seed, of a run or of any origin; rows are the same in all tables."""
+def _reading(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
     first = tables[0]
     taken = np.stack([scores.read(reading, t.predicted, t.truth, t.subjects, classes) for t in tables])
     matrices = scores.confusion(first.truth, taken, classes)
@@ -338,3 +337,8 @@ def score_of(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
         chance_uf1_sd=chance.uf1_sd,
         confusion=matrices.sum(0).tolist(),
     )
+
+
+def score_of(reading: Reading, tables: Sequence[Table], classes: int) -> Score:
+    """Return the score of one reading of predictions of any origin, a table a seed; rows are the same in all tables."""
+    return _reading(reading, tables, classes)

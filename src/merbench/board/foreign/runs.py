@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from merbench.board.compare import complete
 from merbench.board.foreign.predictions import Predictions
+from merbench.board.rows import Table, predictions
 from merbench.errors import UserError
+from merbench.foldfile import fold_name
 from merbench.results import Run
 
 
@@ -25,3 +26,18 @@ def of_run(run: Run) -> Predictions:
     return Predictions(
         f"run of merbench, {about}", tuple(tables), tuple(range(1, recorded + 1)) if recorded > 1 else (), tuple(provenance.classes)
     )
+
+
+def complete(run: Run) -> list[Table]:
+    """Return the predictions of each seed that has all its folds.
+
+    Raises:
+        UserError: none has.
+    """
+    finished, held_out = run.finished(), run.described()[1].folds
+    seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
+    names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
+    tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
+    if not tables:
+        raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
+    return tables
