@@ -147,13 +147,13 @@ def _bench(
         ablated = [[(one, ablate.planned(one, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
     codes = []
     for whole, without in zip(plans, ablated, strict=True):
-        codes += [_run(whole, alone=not without), *(_run(each, alone=False) for _, each in without if not isinstance(each, str))]
+        codes += [carry_out(whole, alone=not without), *(carry_out(each, alone=False) for _, each in without if not isinstance(each, str))]
         if without:
             ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
     return max(codes)
 
 
-def _run(planned: Plan, alone: bool = True) -> int:
+def carry_out(planned: Plan, alone: bool = True) -> int:
     """Do one plan and print its row, where no table of ablations will; return the exit code."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
