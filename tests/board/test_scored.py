@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from merbench import scores
-from merbench.board import claims, compare, rows, scored, scored_text
+from merbench.board import archive, claims, compare, rows, scored, scored_text
 from merbench.board.foreign.predictions import Predictions
 from merbench.board.foreign.runs import of_run
 from merbench.errors import UserError
@@ -123,6 +123,13 @@ def test_a_fold_file_is_read_as_it_is(run: Run) -> None:
     assert found.classes == fold.classes
     assert found.tables[0].clips.tolist() == sorted(fold.clips)
     assert found.tables[0].predicted.shape == (4, 6)
+
+
+def test_an_archive_is_read_as_the_run(run: Run) -> None:
+    said = scored.scored(read(archive.pack(run)))
+    row = rows.row_of(run)
+    assert said.readings == {"last": row.readings["last"]}
+    assert said.seeds == len(row.seeds)
 
 
 @pytest.mark.parametrize("seed", range(3))
