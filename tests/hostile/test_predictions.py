@@ -64,6 +64,7 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     "too many columns of classes": (f"subject,truth,{','.join(f'p_{n}' for n in range(900))}\n", "900 columns", "CSV"),
     "too many classes": (HEAD + "".join(f"s01,class {chr(97 + n % 26)}{chr(97 + n // 26)},x\n" for n in range(60)), "61 classes", "docs/score.md"),
     "too many clips": (HEAD + "s01,0,1\n" * 10_001, "10,001 rows and no column 'epoch'", "docs/score.md"),
+    "too many lines": (HEAD + "\n" * 2_000_300, "more than 2,000,000 rows", "CSV"),
     "too many subjects": ("database,subject,truth,pred\n" + "".join(f"mine,p{n},0,1\n" for n in range(1001)), "1,001 subjects", "docs/score.md"),
     "header only": (HEAD, "it has 0 rows", "docs/score.md"),
     "a number": ("5", "no form is recognised", "CSV"),
