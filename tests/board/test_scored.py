@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from merbench import scores
 from merbench.board import archive, claims, compare, rows, scored, scored_text
 from merbench.board.foreign.predictions import Predictions
 from merbench.board.foreign.runs import of_run
