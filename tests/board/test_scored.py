@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from merbench import scores
-from merbench.board import claims, compare, rows, scored, scored_text
+from merbench.board import archive, claims, compare, rows, scored, scored_text
 from merbench.board.foreign.predictions import Predictions
 from merbench.board.foreign.runs import of_run
 from merbench.errors import UserError
@@ -108,7 +107,7 @@ def as_csv(
 def test_predictions_by_epoch_and_seed_have_every_reading(run: Run) -> None:
     said, row = scored.scored(read(as_csv(run))), rows.row_of(run)
     assert said.readings == row.readings
-    assert set(said.readings) == set(scores.READINGS)
+    assert set(said.readings) == {"last", *scored.ORACLES}
     assert "oracle" in scored_text.text(said, "x")
     unnamed = scored.scored(read(as_csv(run, ("seed", "epoch", "subject", "label", "pred"))))
     for name, reading in row.readings.items():
@@ -123,6 +122,15 @@ def test_a_fold_file_is_read_as_it_is(run: Run) -> None:
     assert found.classes == fold.classes
     assert found.tables[0].clips.tolist() == sorted(fold.clips)
     assert found.tables[0].predicted.shape == (4, 6)
+
+
+def test_an_archive_is_read_as_the_run(run: Run) -> None:
+    said = scored.scored(read(archive.pack(run)))
+    row = rows.row_of(run)
+    found, expected = said.readings["last"], row.readings["last"]
+    same = dataclasses.replace(found, chance_uf1=expected.chance_uf1, chance_uf1_sd=expected.chance_uf1_sd)
+    assert same == expected, "chance draws as often as epochs are kept"
+    assert said.seeds == len(row.seeds)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,7 +12,7 @@ import numpy as np
 
 from merbench import scores
 from merbench.board.claims import Claim, claim, quantities
-from merbench.board.compare import SCORES, taken
+from merbench.board.compare import SCORES, complete
 from merbench.board.foreign.predictions import Predictions
 from merbench.board.rows import Score, Table, score_of
 from merbench.data.classes import listed as few
@@ -168,12 +168,13 @@ def versus(found: Predictions, run: Run) -> Versus:
         UserError: the run has other clips, true classes or class names, or is not finished.
     """
     request, provenance = run.described()
-    other, last = taken(run, "last")
+    seeds = complete(run)
+    other = seeds[0]
     if sorted(found.classes) != sorted(provenance.classes):
         why = f"its classes are {', '.join(provenance.classes)}, those of the file {', '.join(found.classes)}"
         raise _unlike(run, why, f"name them in the order of their numbers: --classes {','.join(provenance.classes)}; or ")
     to = np.array([found.classes.index(name) for name in provenance.classes])
-    ours, theirs = found.tables[0], Table(other.clips, other.subjects, other.databases, to[other.truth], to[last[:1]])
+    ours, theirs = found.tables[0], Table(other.clips, other.subjects, other.databases, to[other.truth], to[other.predicted[-1:]])
     keys = [table.clips if found.named else table.subjects for table in (ours, theirs)]
     orders = [np.lexsort((table.truth, key)) for table, key in zip((ours, theirs), keys, strict=True)]
     rows = [
@@ -190,7 +191,7 @@ def versus(found: Predictions, run: Run) -> Versus:
         means[name] = (one, two)
         tests[name] = scores.paired_test(truth, *pair, subjects, databases, count, score)
     about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
-    return Versus(about, "clip" if found.named else "subject", len(last), means, tests)
+    return Versus(about, "clip" if found.named else "subject", len(seeds), means, tests)
 
 
 def _difference(ours: Counter[tuple[str, int]], theirs: Counter[tuple[str, int]], found: Predictions) -> str:

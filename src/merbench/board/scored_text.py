@@ -23,7 +23,7 @@ def text(found: Scored, name: str) -> str:
     legend = "\noracle: the epoch was chosen on the held-out subjects; never ranked" if len(found.readings) > 1 else ""
     blocks = [_heading(found, name), _table(_score_rows(found)) + legend, _averages(found), _confusion(found)]
     if found.against is not None:
-        blocks.append(_versus(found.against))
+        blocks.append(_versus(found.against, found.seeds))
     if found.claims:
         blocks.append("\n".join(_claimed(found)))
     told = [*(f"note: {note}" for note in found.notes), *(f"warning: {warning}" for warning in found.warnings)]
@@ -72,9 +72,9 @@ def _confusion(found: Scored) -> str:
     return f"confusion, rows true, columns predicted{seeds}:\n" + _table(rows)
 
 
-def _versus(against: Versus) -> str:
+def _versus(against: Versus, own: int) -> str:
     by = "clip by clip" if against.paired_by == "clip" else "clips are not named: subjects have as many clips of each class in both"
-    seeds = f", its first of {against.seeds} seeds" if against.seeds > 1 else ""
+    seeds = f", the first of {own} and of its {against.seeds} seeds" if max(own, against.seeds) > 1 else ""
     lines = [f"against {against.run}{seeds}, last epoch, paired over subjects ({by}), swapped {scores.REPLICATES:,} times:"]
     for name, test in against.tests.items():
         one, two = against.means[name]
