@@ -82,3 +82,25 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     while any(map(_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, pids)), "a worker lives on"
+
+
+ENDED_EARLY = """
+import os
+from multiprocessing import forkserver
+from merbench import processes
+
+if __name__ == "__main__":
+    processes.context()
+    for words in (b"", b"\\x80\\x04half"):
+        listen, tell = forkserver.connect_to_new_process([])
+        os.write(tell, words)
+        os.close(tell)
+        while os.read(listen, 64):
+            pass
+"""
+
+
+def test_a_parent_that_went_away_while_a_worker_began_leaves_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(ENDED_EARLY)
+    done = subprocess.run([sys.executable, tmp_path / "early.py"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -68,6 +68,29 @@ def within(root: Path, path: Path, resolved: Path | None = None) -> Path:
     return path
 
 
+class Below:
+    """Paths below one root, thousands of them: each folder above them is followed once, and then only what is a link itself.
+
+    Args:
+        root: as it is written; it may be a link.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._resolved = root, root.resolve()
+        self._followed = {root}
+
+    def check(self, path: Path) -> Path:
+        """Return a path that lies below the root when all links are followed, as `within`.
+
+        Raises:
+            ValueError: a link leads out of the root.
+        """
+        if path != self._root and path.parent not in self._followed:
+            within(self._root, path.parent, self._resolved)
+            self._followed.add(path.parent)
+        return within(self._root, path, self._resolved) if os.path.islink(path) else path  # noqa: PTH114  # a third of the time of is_symlink
+
+
 def read(path: Path, limit: int) -> bytes:
     """Return the content of a file; a pipe is not waited for and a device not read.
 
@@ -81,10 +104,14 @@ def read(path: Path, limit: int) -> bytes:
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # opening a pipe would wait for its writer
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is no file but a folder, a pipe or a device")
+        size = min(about.st_size, limit)
         with open(handle, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+            content = file.read(size + 1)  # not limit + 1: memory for so many bytes is taken before any is read
+            if len(content) > size:  # it grew, or is on a disk that does not tell sizes
+                content += file.read(limit + 1 - len(content))
     finally:
         os.close(handle)
     if len(content) > limit:

@@ -49,7 +49,7 @@ def context(preload: Sequence[str] = ()) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(list(preload))
+    made.set_forkserver_preload(["merbench.forked", *preload])
     with starting():
         from multiprocessing import forkserver
 

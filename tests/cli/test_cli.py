@@ -201,6 +201,7 @@ def test_compare_by_key(with_flow: Path, cli: Cli) -> None:
             ["bench", "frl_dgt", "--on", "smic"],
             "published-flow cannot serve this method: the method reads frames; the method reads landmarks",
         ),
+        (["bench", "sssnet", "--on", "smic"], "do: method.size=28, where the method has that argument"),
         (["data", "set", "published-flow", "nowhere"], "there is no such folder"),
         (["data", "set", "published-flow", "."], "holds no flow image"),
         (["compare", "a", "b"], "there is no run 'a'"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from merbench.data import databases, doctor
+from merbench.errors import UserError
 from tests.conftest import Cli, Rendered
 
 Phantoms = Callable[[str], Path]
@@ -109,6 +110,11 @@ def test_long_videos_of_smic(phantoms: Phantoms) -> None:
     assert len(found.sheets) == 1, "those of the other cameras say nothing of these frames"
     assert keys(found.corrections) == {"smic-e/s18/s18_sur_03"}
     assert len(found.outside) == 157
+    with pytest.raises(UserError, match="long videos of SMIC-E, not the clips of SMIC-HS") as told_of:
+        told(phantoms, "long", "smic")
+    assert "merbench doctor smic-e" in str(told_of.value)
+    with pytest.raises(UserError, match="these are the clips of SMIC, not the long videos"):
+        told(phantoms, "main", "smic-e")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from merbench import __version__
-from merbench.cli import audit, bench, board, clean, data, doctor, maps, methods, perf, synth, wandb
+from merbench.cli import archive, audit, bench, board, check, clean, data, doctor, maps, methods, perf, synth, wandb
 from merbench.errors import UserError, told, visible
 
 app = typer.Typer(
@@ -39,6 +39,8 @@ app.command("leaderboard")(board.leaderboard)
 app.command("compare")(board.compare)
 app.command("maps")(maps.maps)
 app.add_typer(wandb.app, name="wandb")
+app.command("archive")(archive.archive)
+app.command("check")(check.check)
 
 
 def main() -> None:

@@ -160,14 +160,14 @@ def _bench(
     codes = []
     for whole, without in zip(plans, ablated, strict=True):
         ablations = [each for _, each in without if not isinstance(each, str)]
-        codes += [_run(whole, tracker, alone=not without), *(_run(each, tracker, alone=False) for each in ablations)]
+        codes += [carry_out(whole, not without, tracker), *(carry_out(each, False, tracker) for each in ablations)]
         if without:
             ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
     return max(codes)
 
 
-def _run(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
-    """Do one plan and print its row, where no table of ablations will; return the exit code."""
+def carry_out(planned: Plan, alone: bool = True, tracker: Tracker | None = None) -> int:
+    """Do one plan and print its row, where no table of ablations will; return the exit code. Left out, the tracker tells nobody."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from merbench.board.rows import row_of
@@ -196,7 +196,7 @@ def _run(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
     def kept() -> str:
         return f"{len(planned.names) - len(planned.missing)} of {len(planned.names)} folds are kept; the same command goes on from there"
 
-    with interruptible(kept), tracker.telling(planned.run, planned.request, planned.provenance) as told:
+    with interruptible(kept), (tracker or tracker_of("off", None)).telling(planned.run, planned.request, planned.provenance) as told:
         with Progress(*columns, console=screen, disable=not missing) as progress, contextlib.closing(run.execute(planned)) as events:
             bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:

@@ -281,6 +281,12 @@ def check_served(prepared: Prepared, inputs: Inputs) -> None:
             reasons.append("the method reads flow in pixels, the source has relative units")
         if flow.stabilisation == "nose":
             reasons.append("the method asks for flow stabilised at the nose, and the source has no landmarks")
+    if len(reasons) == 1 and flow is not None and there is not None and prepared.units == "relative" and flow.size != there[-1]:
+        raise UserError(
+            f"{prepared.source} cannot serve this method as it is: {reasons[0]}",
+            where=f"--on {prepared.on}, data.source={prepared.source}",
+            remedy=f"method.size={there[-1]}, where the method has that argument (merbench methods NAME); or frames (--source frames or synthetic)",
+        )
     if reasons:
         published = "published flow has 28 pixels in relative units: "
         frames = f"use frames (--source frames or synthetic), {published}inputs = Inputs(flow=Flow(size=28))"

@@ -159,7 +159,7 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
     """
     found: list[Footage] = []
     wrong: list[UserError] = []
-    resolved = where.resolve()
+    below = guard.Below(where)
     for clip in clips:
         try:
             one = find(clip)
@@ -168,7 +168,7 @@ def gathered(clips: Iterable[Clip], find: Callable[[Clip], Footage], where: Path
                 *(each for each in one.files if os.path.islink(each)),  # noqa: PTH114  # a third of the time of is_symlink, ten thousand times
             ):  # thousands of files: each followed takes seconds
                 try:
-                    guard.within(where, path, resolved)
+                    below.check(path)
                 except ValueError as error:
                     raise UserError(
                         f"a frame of {clip.key} is not in the database's folder: {error}",
@@ -217,8 +217,6 @@ def numbered(folder: Path) -> dict[int, Path]:
     Raises:
         UserError: there is no such folder, no frame in it, or two frames have one number.
     """
-    if not folder.is_dir():
-        raise UserError("the folder of a clip is not there", where=folder, remedy="is the copy complete? fetch this clip again")
     found: dict[int, Path] = {}
     for path, digits in _frames_of_one_kind(folder):
         number = int(digits[1])
@@ -239,11 +237,14 @@ def numbered(folder: Path) -> dict[int, Path]:
 def _frames_of_one_kind(folder: Path) -> list[tuple[Path, re.Match[str]]]:
     """Return a clip's pictures with their numbers, by name: a thumbnail that somebody put there is called otherwise than most, and is none."""
     try:
-        inside = sorted(folder.iterdir())
+        with os.scandir(folder) as listed:  # names are sorted, not paths: a tenth of the time, ten thousand times
+            inside = sorted(entry.name for entry in listed)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError("the folder of a clip is not there", where=folder, remedy="is the copy complete? fetch this clip again") from error
     except OSError as error:
         raise UserError(f"the folder of a clip cannot be listed: {error.strerror}", where=folder, remedy="may you read it?") from error
-    pictures_there = [path for path in inside if path.suffix.lower() in ENDINGS and not path.name.startswith(".")]
-    numbers = [(path, digits) for path in pictures_there if (digits := NUMBER.search(path.stem))]
+    pictures_there = [name for name in inside if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+    numbers = [(folder / name, digits) for name in pictures_there if (digits := NUMBER.search(name.rpartition(".")[0]))]
     kinds = Counter(_called(digits) for _, digits in numbers)
     if len(kinds) < 2:
         return numbers
@@ -272,4 +273,4 @@ def read(path: Path) -> NDArray[np.uint8]:
         raise UserError(
             f"a frame cannot be read: {reason}", where=path, remedy="fetch it again: the file is cut off or no 8-bit image"
         ) from error
-    return np.ascontiguousarray(image[:, :, ::-1])  # OpenCV reads blue first
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -117,7 +117,8 @@ def part(data: Data, scheme_name: str, database: str, path: Path) -> Part:
     apex: Apex = data.apex if data.apex != "table" else own_apexes(copy)
     if data.source == places.FRAMES:
         return Part(copy, scheme, footage(copy, scheme.clips, apex))
-    truths = tuple(_truth(path.parent, clip) for clip in scheme.clips)
+    below = guard.Below(path.parent)
+    truths = tuple(_truth(below, path.parent, clip) for clip in scheme.clips)
     lost = [truth for truth in truths if not truth.is_file()]
     if lost:
         raise UserError(
@@ -203,14 +204,14 @@ def _stored(data: Data, scheme_name: str, database: str, root: Path) -> Path:
     return fitting[0]
 
 
-def _truth(root: Path, clip: Clip) -> Path:
+def _truth(below: guard.Below, root: Path, clip: Clip) -> Path:
     """Return the renderer's record of a clip.
 
     Raises:
         UserError: a link leads out of the rendered databases.
     """
     try:
-        return guard.inside(root, "truth", *clip.subject.split("/"), f"{clip.name}.npz")
+        return below.check(root.joinpath("truth", *map(guard.plain, (*clip.subject.split("/"), f"{clip.name}.npz"))))
     except ValueError as error:
         raise UserError(
             f"the record of {clip.key} lies elsewhere: {error}", where=root / "truth", remedy="render again: merbench synth"

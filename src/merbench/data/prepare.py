@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from merbench.errors import UserError
 
 VERSION = 1
 """Raised when preparation begins to give other arrays."""
+
+PRELOAD = ("merbench.data.preloaded",)
+"""What workers find in memory, if it is said to `processes.context` before anything else is done in processes."""
 
 Lost = Literal["borrow", "refuse"]
 """What becomes of clips in which no face is found: they take the landmarks of their subject's other clips, or all of them are refused."""
@@ -157,7 +161,7 @@ def _make(pieces: Sequence[Piece], what: str, watch: Watch, workers: int | None)
     done = len(pieces) - len(missing)
     watch(what, done, len(pieces))
     wrong = {}
-    for index, fault in processes.each(_attempt, missing, workers, preload=("merbench.data.preloaded",)):
+    for index, fault in processes.each(_attempt, missing, workers, preload=PRELOAD):
         done += 1
         watch(what, done, len(pieces))
         if fault is not None:
@@ -247,7 +251,7 @@ def _key(footage: Footage, truth: Path | None, settings: Sequence[object]) -> st
     """Return a hash of what a clip's arrays are made from: its files by name, size and time of change, and every setting."""
     files = [*footage.files, *([truth] if truth else [])]
     try:
-        stats = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
+        stats = [(path.name, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in files]  # noqa: PTH116  # half the time of Path.stat, ten thousand times
     except OSError as error:
         raise UserError(
             f"a file of {footage.clip.key} cannot be read: {error.strerror or error}",

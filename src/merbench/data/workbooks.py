@@ -131,8 +131,8 @@ def _plain(content: bytes) -> list[Cells]:
     sheets = []
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a sheet says of its size is not believed
-        rows = sheet.iter_rows(values_only=True, max_row=ROWS + 1, max_col=COLUMNS)
-        sheets.append(count(tuple(map(text, row)) for row in rows))
+        rows = sheet.iter_rows(values_only=True, max_row=ROWS + 1)  # max_col would fill up every row to so many cells
+        sheets.append(count(tuple(map(text, row[:COLUMNS])) for row in rows))
     book.close()
     return sheets
 

@@ -7,23 +7,29 @@ lies (https://github.com/huggingface/safetensors, "Format").
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from pathlib import Path
-from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
 from merbench import guard, weights
-from merbench.errors import UserError
+from merbench.errors import UserError, told, visible
 
-HEADER = 2**24
-"""Bytes of a safetensors header; that of a large network has some 100,000."""
-
-TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32}
-TYPES |= {"I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
-"""Names of types in safetensors."""
+TYPES = {
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+}
+"""Of tensors that may be in a file; whether a number is finite can be asked of each of them."""
 
 
 def read(path: Path, expected_sha256: str = "") -> tuple[dict[str, Tensor], str]:
@@ -60,33 +66,17 @@ def _torch(content: bytes) -> dict[str, Tensor]:
 
 
 def _safetensors(content: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file: eight bytes with the header's length, the header in JSON, then the numbers."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or not 2 <= length <= min(HEADER, len(content) - 8):
-        raise ValueError("it is cut off, or no safetensors file")
-    header = json.loads(content[8 : 8 + length])
-    if not isinstance(header, dict) or len(header) > weights.MOST:
-        raise ValueError("its header is no table of tensors")
-    numbers = bytearray(content[8 + length :])  # what torch looks into may be written to
-    state = {name: _tensor(name, entry, numbers) for name, entry in header.items() if name != "__metadata__"}
-    if not state:
-        raise ValueError("there is no tensor in it")
+    """Return the tensors of a safetensors file; the library looks at every offset before it gives out a number."""
+    try:
+        state = load(content)
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:  # the last three: of types that this torch has not
+        raise ValueError(f"no safetensors file, or not the whole of one ({visible(told(error))})") from error
+    if not 0 < len(state) <= weights.MOST:
+        raise ValueError(
+            f"there are {len(state):,} tensors in it, from 1 to {weights.MOST:,} can be" if state else "there is no tensor in it"
+        )
+    strange = [name for name, tensor in state.items() if tensor.dtype not in TYPES]
+    if strange:
+        raise ValueError(f"'{strange[0][:80]}' is of the type {state[strange[0]].dtype}, which no method has")
     weights.check(state, len(content))
     return state
-
-
-def _tensor(name: str, entry: Any, numbers: bytearray) -> Tensor:
-    told = f"what its header says of '{name[:80]}' cannot be"
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in TYPES:
-        raise ValueError(told)
-    dtype, shape, offsets = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
-    if not all(isinstance(each, list) and all(type(number) is int and number >= 0 for number in each) for each in (shape, offsets)):
-        raise ValueError(told)
-    if len(offsets) != 2 or not offsets[0] <= offsets[1] <= len(numbers):
-        raise ValueError(told)
-    count = math.prod(shape)
-    if count * dtype.itemsize != offsets[1] - offsets[0]:
-        raise ValueError(told)
-    if count == 0:
-        return torch.zeros(shape, dtype=dtype)
-    return torch.frombuffer(numbers, dtype=dtype, count=count, offset=offsets[0]).reshape(shape).clone()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from merbench import processes
 from merbench.data import flow, load, manifest, places, schemes, store
 from merbench.data.frames import Footage
-from merbench.data.prepare import prepare
+from merbench.data.prepare import PRELOAD, prepare
 from merbench.data.schemes import Scheme
 from merbench.errors import UserError
 from merbench.sample import Clip
@@ -135,6 +135,7 @@ def rendered(count: int, workers: int | None, folder: Path) -> list[Material]:
     Raises:
         UserError: fewer can be had.
     """
+    processes.context(PRELOAD)  # before the renderer asks for processes: every worker of the whole would import all of it by itself
     there = {database: places.place(places.SYNTHETIC, database) for database in manifest.DATABASES}
     scheme = schemes.scheme(places.scheme_for(places.SYNTHETIC) if any(there.values()) else schemes.FIRST_LOOK)
     if not all(there.values()):

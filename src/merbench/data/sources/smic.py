@@ -42,12 +42,18 @@ def _survey_short(camera: str, database: str, root: Path, crop: bool) -> tuple[C
     """Return the copy of one camera's clips.
 
     Raises:
-        UserError: none is there, or it cannot be told which camera's it is.
+        UserError: none is there, it cannot be told which camera's it is, or what is there is SMIC-E.
     """
     found = [tree for tree in trees.find(root, SUBJECT, _micro, WHOLE) if _camera(tree.path, root) == camera]
     if not found and (unknown := [tree for tree in trees.find(root, SUBJECT, _micro, WHOLE) if not _camera(tree.path, root)]):
         raise UserError(
             "it cannot be told which of SMIC's cameras filmed this", where=unknown[0].path, remedy="call its folder HS, VIS or NIR"
+        )
+    if not found and (long := trees.find(root, SUBJECT, _directly, WHOLE)):
+        raise UserError(
+            f"these are the long videos of SMIC-E, not the clips of SMIC-{camera}",
+            where=long[0].path,
+            remedy="they are a database of their own: smic-e (merbench doctor smic-e, --on smic-e)",
         )
     tree = trees.chosen(tuple(found), root, crop, f"folder s1/micro/negative/s1_ne_01 of SMIC-{camera}")
     entries = []
@@ -72,9 +78,15 @@ def survey_long(root: Path, crop: bool) -> tuple[Copy, ...]:
     """Return the copy of the long videos of SMIC-E-HS by each sheet in it.
 
     Raises:
-        UserError: none is there.
+        UserError: none is there, or what is there is SMIC.
     """
     found = tuple(tree for tree in trees.find(root, SUBJECT, _directly, WHOLE) if _camera(tree.path, root) == "HS")
+    if not found and (short := trees.find(root, SUBJECT, _micro, WHOLE)):
+        raise UserError(
+            "these are the clips of SMIC, not the long videos of SMIC-E-HS",
+            where=short[0].path,
+            remedy="they are a database of their own: smic (merbench doctor smic, --on smic)",
+        )
     tree = trees.chosen(found, root, crop, "folder s01/s1_ne_01 of SMIC-E-HS")
     there = {clip_name(path.name): path for subject in trees.subjects(tree.path, SUBJECT) for path in _directly(subject)}
     surveyed = []
