@@ -18,7 +18,9 @@ def test_a_moved_score_is_refused(with_flow: Path, cli: Cli) -> None:
     assert cli("check", "--baseline", "baseline", "--update", "--workers", "1").code == 0
     assert sorted(path.name for path in baseline.iterdir()) == ["platform.yaml", "requests.yaml", "tiny.parquet"]
     assert cli("check", "--baseline", "baseline", "--no-train").code == 0
-    (baseline / "requests.yaml").write_text(REQUEST.replace("seeds: 1", "seeds: 1, overrides: [method.centred=false, method.mirrored=false]"))
+    (baseline / "requests.yaml").write_text(
+        REQUEST.replace("seeds: 1", "seeds: 1, overrides: [method.centred=false, method.mirrored=false]")
+    )
     moved = cli("check", "--baseline", "baseline", "--workers", "1", "--summary", "summary.md")
     assert moved.code == 1
     assert "1 of 2 moved: tiny" in moved.err
