@@ -13,7 +13,7 @@ import pytest
 
 from merbench import scores
 from merbench.board import ranking, render
-from merbench.board.compare import _read
+from merbench.board.compare import taken
 from merbench.board.ranking import placed, places
 from merbench.board.rows import Row, Score, row_of
 from tests.board.test_rows import make_run
@@ -76,7 +76,7 @@ def test_p_is_that_of_the_paired_test(tmp_path: Path) -> None:
     runs = [make_run(tmp_path, name, quality=quality, seeds=seeds) for name, (quality, seeds) in asked.items()]
     judged = [ranking._judged(row_of(run), "last") for run in runs]
     found = ranking.compared(judged, list(itertools.combinations(range(3), 2)), 2000)
-    read = [_read(run, "last") for run in runs]
+    read = [taken(run, "last") for run in runs]
     for (a, b), p in found.items():
         (table, first), (_, second) = read[a], read[b]
         seeds = min(len(first), len(second))

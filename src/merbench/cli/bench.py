@@ -160,14 +160,14 @@ def _bench(
     codes = []
     for whole, without in zip(plans, ablated, strict=True):
         ablations = [each for _, each in without if not isinstance(each, str)]
-        codes += [carry_out(whole, tracker, alone=not without), *(carry_out(each, tracker, alone=False) for each in ablations)]
+        codes += [carry_out(whole, not without, tracker), *(carry_out(each, False, tracker) for each in ablations)]
         if without:
             ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
     return max(codes)
 
 
-def carry_out(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
-    """Do one plan and print its row, where no table of ablations will; return the exit code."""
+def carry_out(planned: Plan, alone: bool = True, tracker: Tracker | None = None) -> int:
+    """Do one plan and print its row, where no table of ablations will; return the exit code. Left out, the tracker tells nobody."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from merbench.board.rows import row_of
@@ -178,11 +178,6 @@ def carry_out(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
     missing, there = len(planned.missing), len(planned.names) - len(planned.missing)
     about = f"{planned.request.name} on {planned.request.data.on}, {planned.request.protocol}, {len(planned.folds)} folds"
     screen.print(f"{about}: {there} finished before, {missing} to do, {min(len(planned.devices), missing)} workers", markup=False)
-    if planned.request.training.inner and missing:
-        count = planned.request.training.inner
-        screen.print(
-            f"each fold trains {1 + count} times: once by itself, {count} times without 1/{count} of its training subjects", markup=False
-        )
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -201,7 +196,7 @@ def carry_out(planned: Plan, tracker: Tracker, alone: bool = True) -> int:
     def kept() -> str:
         return f"{len(planned.names) - len(planned.missing)} of {len(planned.names)} folds are kept; the same command goes on from there"
 
-    with interruptible(kept), tracker.telling(planned.run, planned.request, planned.provenance) as told:
+    with interruptible(kept), (tracker or tracker_of("off", None)).telling(planned.run, planned.request, planned.provenance) as told:
         with Progress(*columns, console=screen, disable=not missing) as progress, contextlib.closing(run.execute(planned)) as events:
             bar = progress.add_task(planned.request.method, total=len(planned.names), completed=there, state=state())
             for event in events:

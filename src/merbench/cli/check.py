@@ -84,7 +84,6 @@ def _train(request: Pinned, empty: Path, workers: str) -> bytes:
     from merbench.board import archive
     from merbench.cli import asked, bench
     from merbench.cli.progress import watching
-    from merbench.cli.wandb import tracker_of
     from merbench.engine import run
 
     with _away(empty):
@@ -104,7 +103,7 @@ def _train(request: Pinned, empty: Path, workers: str) -> bytes:
                 root=Path("runs"),
                 watch=watch,
             )
-        code = bench.carry_out(planned, tracker_of("off", None), alone=False)
+        code = bench.carry_out(planned, alone=False)
         if code:
             raise typer.Exit(code)
         return archive.pack(planned.run)
