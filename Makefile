@@ -15,7 +15,7 @@ bench: .venv/.ready  ## train and score METHOD by leave-one-subject-out: make be
 
 test: .venv/.ready  ## run the tests; on Linux also in Chromium
 	@sh .ci/chromium
-	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1) if hasattr(os, "sched_getaffinity") else 4)') --dist worksteal  # one more than cores: many tests wait for processes
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.ready  ## check format, style, types and the floors of the house
 	@$(BIN)/ruff format --check

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Cli
 
 
+@pytest.mark.torture
 def test_preparation_is_compared_with_bare_flow(here: Path, cli: Cli) -> None:
     answer = cli("perf", "prepare", "--clips", "3", "--repetitions", "1", "--workers", "1", "--json")
     assert answer.code == 0, answer.err

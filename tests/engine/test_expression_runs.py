@@ -50,6 +50,7 @@ def stored(here: Path, small_faces: Prepared, monkeypatch: pytest.MonkeyPatch) -
     return pictures
 
 
+@pytest.mark.torture
 def test_the_row_says_that_persons_are_not_known(stored: Prepared, cli: Cli) -> None:
     pretrained = ("method.macro_epochs=1", "method.macro_batch=4", "method.size=32")
     answer = cli("bench", "micro_attention", *WORDS, *pretrained, "--workers", "2")
@@ -78,6 +79,7 @@ def test_an_audit_finds_nothing_and_says_of_whom_it_is_not_known(stored: Prepare
     assert answer.code == 0, said
 
 
+@pytest.mark.torture
 def test_two_kinds_of_prepared_sets_are_a_choice(stored: Prepared, cli: Cli) -> None:
     clips = tuple(Clip("casme3-macro", f"casme3-macro/spNO.{index % 3}", f"a_{index}") for index in range(12))
     store.save(dataclasses.replace(stored, on="casme3-macro", clips=clips), Path("prepared/macro"))

@@ -75,6 +75,7 @@ def test_a_run_and_its_row(with_flow: Path, cli: Cli) -> None:
         ), "a part is what one held-out database scores: UF1, UAR, and accuracy, which MEGC2018 calls WAR"
 
 
+@pytest.mark.torture
 def test_an_interrupted_run_goes_on_and_workers_move_no_bit(with_flow: Path, cli: Cli) -> None:
     bench(cli, *SHORT, *TWO)
     run = run_of("ststnet")

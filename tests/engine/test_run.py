@@ -108,6 +108,7 @@ def test_a_killed_worker_costs_nothing_but_time(whole: dict[str, bytes], with_fl
     assert folds(Path()) == whole
 
 
+@pytest.mark.torture
 def test_a_worker_killed_while_idle_or_answering_loses_nothing(with_flow: Path, cli: Cli) -> None:
     """The parent sleeps while a worker answers and is killed; waking up, it finds a dead pipe, not a full disk."""
     process = start("bench", "prior", "--on", "smic", "--workers", "2")

@@ -129,6 +129,7 @@ def test_a_disk_that_is_full_while_preparing(rendered: Rendered, here: Path) -> 
     assert len(contents(whole, ".npy")) == 8
 
 
+@pytest.mark.torture
 def test_a_disk_that_is_full_while_rendering(here: Path) -> None:
     synth = ["merbench", "synth", "synthetic", "--size", "mini", "--on", "smic", "--workers", "2"]
     full, finished, whole = inside(

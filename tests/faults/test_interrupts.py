@@ -33,6 +33,7 @@ def count(pattern: str = "*.parquet") -> int:
     return sum(1 for path in Path().rglob(pattern) if not path.name.startswith("."))
 
 
+@pytest.mark.torture
 def test_training_is_interrupted_again_and_again(with_flow: Path) -> None:
     """By a scheduler, a closed terminal and Ctrl-C; a second command at the same time is told, and disturbs nothing."""
     for turn, (number, group) in enumerate([(signal.SIGTERM, True), (signal.SIGHUP, False), (signal.SIGINT, True)]):

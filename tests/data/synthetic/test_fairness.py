@@ -43,8 +43,9 @@ class Judged:
 
 
 def judge(clips: tuple[Scene, ...]) -> list[Judged]:
-    """Judge the clips of one person: the motion of all, the onset of every third, and TV-L1 of every ninth, which takes longest."""
-    return [_judge(scene, with_onset=index % 3 == 0, with_flow=index % 9 == 0) for index, scene in enumerate(clips)]
+    """Judge the clips of one person: the motion of all, the onset of every third, and of every third person TV-L1 of every ninth, which takes longest."""
+    third = sum(map(ord, clips[0].clip.subject)) % 3 == 0
+    return [_judge(scene, with_onset=index % 3 == 0, with_flow=third and index % 9 == 0) for index, scene in enumerate(clips)]
 
 
 def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
@@ -137,7 +138,7 @@ def test_dlib_finds_the_faces(judged: list[Judged]) -> None:
 
 def test_tvl1_is_near_the_truth(judged: list[Judged]) -> None:
     errors = [clip.error for clip in judged if clip.error is not None]
-    assert len(errors) >= 68
+    assert len(errors) >= 20, "of three databases"
     assert np.median(errors) < 0.3, f"the median endpoint error is {np.median(errors):.2f} pixels of the 224-pixel face"
 
 
