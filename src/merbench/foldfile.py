@@ -177,7 +177,7 @@ def read_fold(path: Path) -> FoldResult:
     try:
         file = _opened(path)
         about = _metadata(file)
-        found = _result(file.read(), about)
+        found = _result(file.read(use_threads=False), about)  # small: a pool of threads costs more, and may end the process badly
         if _columns_hash(found) != about["columns"]:
             raise ValueError("a number or name in its columns was changed after it was written")
         return found

@@ -12,6 +12,7 @@ import pytest
 from merbench import scores
 from merbench.board import archive, regression
 from merbench.board.archive import Archive
+from merbench.config import shipped
 from merbench.data import schemes
 from merbench.errors import UserError
 from tests.board.test_rows import make_run
@@ -152,3 +153,10 @@ def test_the_table_escapes_what_it_shows(kept: Archive) -> None:
     text = regression.markdown([verdict])
     assert "| a\\|b | training | 0.5000 | 0.4000 | 0.010 | **moved**: x \\| y |" in text
     assert text.endswith("told\n")
+
+
+def test_committed_predictions_score_what_was_committed() -> None:
+    archives = sorted(shipped("experiments").rglob("*.parquet"))
+    assert archives
+    verdicts = [regression.rescored(path, path.name) for path in archives]
+    assert [verdict for verdict in verdicts if verdict.moved] == []

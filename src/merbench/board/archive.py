@@ -158,7 +158,7 @@ def read(path: Path) -> Archive:
         guard.checked(about, KINDS)
         if about["seal"] != _seal(about):
             raise ValueError("what it says of itself was changed after it was written")
-        return _archive(file.read(), about)
+        return _archive(file.read(use_threads=False), about)
     except FAULTS as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise UserError(

@@ -247,7 +247,7 @@ def _parquet(content: bytes) -> Columns:
     if strange:
         kind = str(file.schema_arrow.field(strange[0]).type)[:40]
         raise ValueError(f"the column '{strange[0][:40]}' is of the type {kind}, neither words nor numbers")
-    table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=words).read(columns=wanted)
+    table = pq.ParquetFile(pa.BufferReader(content), read_dictionary=words).read(columns=wanted, use_threads=False)
     return Columns("parquet", {name: _looked_up(table[name]) if name in words else _filled(table[name].to_pylist()) for name in wanted})
 
 
