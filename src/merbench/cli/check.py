@@ -166,6 +166,9 @@ def _tell(verdicts: list[Verdict]) -> None:
 
     if not verdicts:
         return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # nothing is cut in a file or a pipe
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("", "", "baseline UF1", "now", ""):
         table.add_column(name, justify="right" if name in ("baseline UF1", "now") else "left", overflow="fold")
@@ -174,6 +177,6 @@ def _tell(verdicts: list[Verdict]) -> None:
         table.add_row(
             each.name, each.what, f"{each.before:.4f}", f"{each.now:.4f}", f"[bold red]moved[/]: {escape(words)}" if each.moved else words
         )
-    Console(highlight=False).print(table)
+    console.print(table)
     for told in sorted({each.told for each in verdicts if each.told}):
         typer.echo(told, err=True)
