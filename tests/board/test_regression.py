@@ -118,6 +118,14 @@ def test_another_request_is_named(kept: Archive) -> None:
     assert regression.compared("one", kept, replace(kept, provenance=other), "other versions").moved == ()
 
 
+def test_what_is_measured_beside_classes_is_held_against_the_baseline(kept: Archive) -> None:
+    """A flow with the wrong sign leaves a score as it was."""
+    one, two = (replace(kept, row={**kept.row, "measures": {"correlation with TV-L1": value}}) for value in (0.51, -0.51))
+    assert regression.compared("one", one, one, "other versions").moved == ()
+    assert regression.compared("one", one, two, "other versions").moved == ("correlation with TV-L1: 0.510, now -0.510",)
+    assert regression.compared("one", one, kept, "other versions").moved == ("correlation with TV-L1: 0.510, now nan",)
+
+
 REQUEST = "one: {method: prior, databases: smic, source: published-flow, scheme: megc3, preset: full, seeds: 1}\n"
 
 

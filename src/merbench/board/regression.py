@@ -40,6 +40,10 @@ LEAST = 0.01
 WIDTH = 3.0
 """Standard deviations of the difference of two means over seeds. Three requests with five scores each: a false alarm in some twenty checks."""
 
+MEASURED = 0.1
+"""By so much, and by this share of it, the median of what a method measures beside classes may move, such as its displacement's correlation
+with TV-L1: a flow with the wrong sign leaves many a score as it was."""
+
 EXACT = 1e-12
 """What is counted from the same predictions by the same code differs by rounding at most."""
 
@@ -190,6 +194,10 @@ def compared(name: str, before: Archive, now: Archive, unlike: str = "") -> Verd
             moved.append(
                 f"{what} {np.mean(one[what]):.4f}, now {np.mean(two[what]):.4f}: more than the {tolerance:.3f} that seeds move it by"
             )
+    for what, then in before.row["measures"].items():
+        found = now.row["measures"].get(what, np.nan)
+        if not np.isclose(then, found, rtol=MEASURED, atol=MEASURED):
+            moved.append(f"{what}: {then:.3f}, now {found:.3f}")
     told = f"scores alone are compared, not bits: {unlike}" if unlike else ""
     return Verdict(name, "training", float(np.mean(one["UF1"])), float(np.mean(two["UF1"])), worst, tuple(moved), told)
 
