@@ -31,9 +31,13 @@ def test_a_moved_score_is_refused(with_flow: Path, cli: Cli) -> None:
 
 def test_what_cannot_be_checked_is_told(here: Path, cli: Cli) -> None:
     (here / "requests.yaml").write_text(REQUEST)
+    (here / "platform.yaml").write_text("processor: another\n")
     for words, message in (
         (("--baseline", "nowhere"), "a baseline cannot be read"),
         (("--baseline", ".", "--only", "tin"), "did you mean 'tiny'?"),
+        (("--baseline", ".", "--no-train", "--summary", "nowhere/s.md"), "there is no such folder"),
+        (("--baseline", ".", "--no-train", "--summary", "."), "the summary cannot be written: Is a directory"),
+        (("--baseline", ".", "--only", "tiny", "--update"), "the other archives were made elsewhere ("),
         (("--baseline", ".", "--no-train", "--update"), "--no-train finds nothing to write"),
     ):
         found = cli("check", *words)

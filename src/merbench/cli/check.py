@@ -33,8 +33,16 @@ def check(
 
     if update and not train:
         raise UserError("--no-train finds nothing to write", where="--update", remedy="leave one of them out")
+    if summary is not None and not summary.absolute().parent.is_dir():  # told now, not after minutes of training
+        raise UserError("there is no such folder", where=summary.absolute().parent, remedy="name another file: --summary")
     own = shipped("experiments")
     folder = (baseline or own / "baselines").absolute()
+    if update and only and (folder / regression.PLATFORM).is_file() and (unlike := regression.unlike(folder)):
+        raise UserError(
+            f"the other archives were made elsewhere ({unlike}), and one platform stands for all",
+            where="--only",
+            remedy="leave it out: every request is trained anew",
+        )
     pinned = regression.chosen(regression.requests(folder), only or [], folder / regression.REQUESTS)
     archives = sorted(path for root in {folder, *([own / "results"] if baseline is None else [])} for path in root.rglob("*.parquet"))
     verdicts = [regression.rescored(path, path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name) for path in archives]
@@ -46,8 +54,13 @@ def check(
     if update:
         _note(verdicts, own.parent / "CHANGELOG.md")
     if summary is not None:
-        with summary.open("a", encoding="utf-8") as file:
-            file.write("## merbench check\n\n" + regression.markdown(verdicts))
+        try:
+            with summary.open("a", encoding="utf-8") as file:
+                file.write("## merbench check\n\n" + regression.markdown(verdicts))
+        except OSError as error:
+            raise UserError(
+                f"the summary cannot be written: {error.strerror}", where=summary, remedy="name another file: --summary"
+            ) from error
     moved = [verdict.name for verdict in verdicts if verdict.moved]
     if moved and not update:
         typer.echo(
