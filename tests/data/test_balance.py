@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 from merbench.batch import Batch, Inputs
 from merbench.config import Training
 from merbench.data import protocol
-from merbench.data.datamodule import (
-    LosoDataModule,
-    check_batch,
-    counters,
-    epoch_sizes,
-    repetitions,
-    serve,
-    steps_per_epoch,
-    training_clips,
-)
+from merbench.data.datamodule import LosoDataModule, check_batch, counters, epoch_sizes, repetitions, steps_per_epoch, training_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.errors import UserError
 from merbench.sample import Clip
 

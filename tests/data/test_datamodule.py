@@ -16,17 +16,9 @@ from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.config import Training
 from merbench.data import faces, protocol
 from merbench.data.augment import mirror, mirror_some
-from merbench.data.datamodule import (
-    LosoDataModule,
-    check_batch,
-    check_training,
-    held_out_clips,
-    references,
-    serve,
-    steps_per_epoch,
-    training_clips,
-)
+from merbench.data.datamodule import LosoDataModule, check_batch, check_training, held_out_clips, steps_per_epoch, training_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import references, serve
 from merbench.errors import UserError
 from merbench.sample import Clip
 

@@ -16,8 +16,8 @@ from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Data, Request
 from merbench.data import protocol
-from merbench.data.datamodule import serve
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.foldfile import FoldResult
 from merbench.method import METHODS, Method, Outputs, Stage

@@ -19,8 +19,9 @@ from merbench import methods
 from merbench.batch import Batch, Flow, Inputs
 from merbench.config import Data, Request, Training
 from merbench.data import manifest, protocol
-from merbench.data.datamodule import LosoDataModule, serve
+from merbench.data.datamodule import LosoDataModule
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.engine import inner, pretraining
 from merbench.errors import UserError

@@ -11,8 +11,9 @@ import torch
 from merbench import methods
 from merbench.batch import Batch
 from merbench.data import protocol
-from merbench.data.datamodule import held_out_clips, serve
+from merbench.data.datamodule import held_out_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.engine import latency as looked
 from merbench.engine.latency import latency

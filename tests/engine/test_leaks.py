@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from merbench import methods
-from merbench.data import datamodule, load
+from merbench.data import load, serving
 from merbench.engine import fold, inner
 from merbench.method import METHODS, ClosedForm
 from merbench.methods import NAMES
@@ -45,7 +45,7 @@ BROKEN = {
 @pytest.fixture
 def mended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put back whatever a planted leak changes in merbench."""
-    for owner, name in ((datamodule, "_flow"), (fold, "training_clips"), (fold, "LosoDataModule"), (fold.Recorder, "keep")):
+    for owner, name in ((serving, "_flow"), (fold, "training_clips"), (fold, "LosoDataModule"), (fold.Recorder, "keep")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(load, "footage", load.footage)
     monkeypatch.setattr(inner, "split", inner.split)

@@ -20,8 +20,9 @@ from merbench.batch import Batch
 from merbench.board import rows
 from merbench.config import Data, Request
 from merbench.data import manifest, protocol, replaced
-from merbench.data.datamodule import LosoDataModule, serve
+from merbench.data.datamodule import LosoDataModule
 from merbench.data.prepared import Prepared, join
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, write_fold

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from merbench.data import overlays, prepare, protocol, schemes, store
-from merbench.data.datamodule import held_out_clips, serve
+from merbench.data.datamodule import held_out_clips
 from merbench.data.overlays import Overlay, over
 from merbench.data.prepared import Prepared, join
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.engine import maps
 from merbench.results import Run

@@ -13,8 +13,9 @@ import torch
 
 from merbench.config import Training
 from merbench.data import protocol, replaced
-from merbench.data.datamodule import LosoDataModule, serve, steps_per_epoch
+from merbench.data.datamodule import LosoDataModule, steps_per_epoch
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.engine.trial import check_changes
 from merbench.errors import UserError

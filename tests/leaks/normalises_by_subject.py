@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from merbench.batch import Batch, Flow, Inputs
-from merbench.data import datamodule
+from merbench.data import serving
 from merbench.data.prepared import Prepared
 from merbench.method import METHODS, Card, Method
 
@@ -25,7 +25,7 @@ class Leak(Method):
         return self.head(batch["flow"].flatten(1))
 
 
-honest = datamodule._flow
+honest = serving._flow
 
 
 def normalised(prepared: Prepared, wanted: Flow) -> Tensor:
@@ -36,4 +36,4 @@ def normalised(prepared: Prepared, wanted: Flow) -> Tensor:
     return flow
 
 
-datamodule._flow = normalised
+serving._flow = normalised

@@ -20,8 +20,9 @@ from torch import Tensor
 from merbench import streams, weights
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import LosoDataModule, held_out_clips, joined, references, steps_per_epoch, to_device, training_clips
+from merbench.data.datamodule import LosoDataModule, held_out_clips, joined, steps_per_epoch, to_device, training_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import references
 from merbench.engine import inner
 from merbench.engine.isolation import bare_trainer, isolated, one_thread, quiet
 from merbench.engine.latency import latency
@@ -85,7 +86,7 @@ def train(
     Args:
         request: the run.
         prepared: clips and labels.
-        everything: all clips as the method wants them, from ``datamodule.serve``.
+        everything: all clips as the method wants them, from ``serving.serve``.
         fold, folds: this fold, and all folds of the protocol.
         seed: seed index.
         device: CPU or one GPU.

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from merbench import methods, streams, weights
 from merbench.data import load, store
-from merbench.data.datamodule import held_out_clips, serve
+from merbench.data.datamodule import held_out_clips
 from merbench.data.overlays import Overlay
 from merbench.data.prepare import Watch, silent
 from merbench.data.prepared import Prepared
 from merbench.data.protocol import folds_of
+from merbench.data.serving import serve
 from merbench.engine import fold as engine
 from merbench.engine.isolation import isolated, one_thread
 from merbench.errors import UserError

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from merbench.batch import Batch, Inputs
 from merbench.data import manifest, protocol
-from merbench.data.datamodule import check_batch, serve, training_clips
+from merbench.data.datamodule import check_batch, training_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.errors import UserError
 from merbench.method import Method, Stage
 from merbench.sample import Clip, Fold

@@ -14,8 +14,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Request
-from merbench.data.datamodule import check_served, held_out_clips, joined, serve, single, training_clips
+from merbench.data.datamodule import held_out_clips, joined, single, training_clips
 from merbench.data.prepared import Prepared
+from merbench.data.serving import check_served, serve
 from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
 from merbench.errors import UserError, told

@@ -19,8 +19,9 @@ from merbench import methods, streams
 from merbench.batch import Batch, Inputs
 from merbench.config import Request
 from merbench.data import manifest, protocol, replaced, store
-from merbench.data.datamodule import held_out_clips, serve, to_device
+from merbench.data.datamodule import held_out_clips, to_device
 from merbench.data.prepared import Prepared
+from merbench.data.serving import serve
 from merbench.engine import fold, pretraining
 from merbench.engine.isolation import isolated, one_thread
 from merbench.errors import told

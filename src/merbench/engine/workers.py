@@ -228,7 +228,7 @@ def _ready(job: Job, device_name: str) -> Train:
 
     from merbench import methods, weights
     from merbench.data import protocol, store
-    from merbench.data.datamodule import serve
+    from merbench.data.serving import serve
     from merbench.engine import fold, initial, pretraining
 
     methods.load(job.method, job.source)
