@@ -16,7 +16,7 @@ from merbench.method import METHODS, Card, ClosedForm
 
 @METHODS.add("svm_flow")
 class SVMFlow(ClosedForm):
-    """Radial kernel, balanced class weights, after standardising each value over the training clips.
+    """Radial kernel, after standardising each value over the training clips.
 
     The logits are decision values, one against the rest: their order is the machine's, their size is not calibrated.
 
@@ -25,6 +25,8 @@ class SVMFlow(ClosedForm):
         c: penalty of the machine.
         centred: the median of u and of v is removed from each clip: much of what is called method is head motion left in the flow.
         mirrored: mirrored copies join the training clips, and a clip's decision values are those of itself and its mirror image, summed.
+        strain: optical strain is read beside u and v.
+        balanced: a clip weighs by how few there are of its class.
 
     Raises:
         ValueError: c is not above 0.
@@ -40,12 +42,14 @@ class SVMFlow(ClosedForm):
     )
     results_version = 2  # 2: a class that no training clip has is valued by the clip alone
 
-    def __init__(self, classes: int, c: float = 1.0, centred: bool = True, mirrored: bool = True) -> None:
+    def __init__(
+        self, classes: int, c: float = 1.0, centred: bool = True, mirrored: bool = True, strain: bool = True, balanced: bool = True
+    ) -> None:
         super().__init__(classes)
         if c <= 0:
             raise ValueError(f"the penalty c is {c}, not above 0")
-        self.c, self.mirrored = c, mirrored
-        self.inputs = Inputs(flow=Flow(size=28, strain=True, stabilisation="median" if centred else "none"))
+        self.c, self.mirrored, self.balanced = c, mirrored, balanced
+        self.inputs = Inputs(flow=Flow(size=28, strain=strain, stabilisation="median" if centred else "none"))
         self.learnt: dict[str, Tensor] = {}
 
     def fit(self, batch: Batch) -> None:
@@ -75,7 +79,7 @@ class SVMFlow(ClosedForm):
 
         self.learnt = state
         if state:
-            self.machine = make_pipeline(StandardScaler(), SVC(C=self.c, class_weight="balanced"))
+            self.machine = make_pipeline(StandardScaler(), SVC(C=self.c, class_weight="balanced" if self.balanced else None))
             self.machine.fit(_doubles(state["features"]), state["labels"].numpy())
 
     def _decide(self, flow: Tensor) -> Tensor:
