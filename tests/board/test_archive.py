@@ -117,6 +117,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a scheme that is a number": lambda about: about["row"].update(scheme=3),
     "another key": lambda about: about["row"].update(key="k9"),
     "a provenance with a path": lambda about: about["provenance"].update(host="here"),
+    "fewer clips than its run has": lambda about: about["provenance"].update(clips=59),
     "folds that are numbers": lambda about: about["provenance"].update(folds=[1]),
     "a request that is none": lambda about: about.update(request="!!python/object:os.system {}"),
 }

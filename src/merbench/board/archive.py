@@ -231,6 +231,8 @@ def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
     clips = tuple(columns["clip"][:count])
     if columns["clip"] != list(clips) * len(seeds) or columns["seed"] != [seed for seed in seeds for _ in clips] or len(set(clips)) < count:
         raise ValueError("its seeds have other clips, or a clip stands in it twice")
+    if count != about["provenance"]["clips"] or columns["subject"] != [clip.rpartition("/")[0] for clip in columns["clip"]]:
+        raise ValueError("it has not the clips of its run, or a clip is not of its subject")
     truth = columns["truth"][:count]
     if columns["truth"] != truth * len(seeds):
         raise ValueError("a clip has two true classes")

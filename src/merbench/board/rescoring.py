@@ -41,8 +41,8 @@ def rescored(path: Path, name: str) -> Verdict:
         **{f"UF1, UAR, accuracy of {part}": (last["parts"].get(part), now.parts.get(part)) for part in {**last["parts"], **now.parts}},
     }
     moved = [f"{what}: {_words(then)}, now {_words(found)}" for what, (then, found) in pairs.items() if not _same(then, found)]
-    if last["confusion"] != now.confusion:
-        moved.append(f"confusion: {last['confusion']}, now {now.confusion}")
+    if last.get("confusion") != now.confusion:
+        moved.append(f"confusion: {last.get('confusion')}, now {now.confusion}")
     each = [scores.averages(kept.truth, row, subjects, databases, len(kept.classes)) for row in kept.predicted]
     averages, then = {name: float(np.mean([one[name] for one in each])) for name in each[0]}, kept.row["averages"]
     moved += [
