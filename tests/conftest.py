@@ -28,6 +28,8 @@ from merbench.settings import PLACES, variable
 signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & leave them ignored, and children inherit that
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+os.environ["WANDB_MODE"] = "disabled"  # what is tested of it says so: no other test starts its process
+
 settings.register_profile("steady", derandomize=True, deadline=None)  # how long an example takes says more of the machine
 settings.load_profile("steady")  # what is red today was red yesterday; other examples: --hypothesis-profile default
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,3 +95,55 @@ def test_another_parquet_file_is_none(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
     with pytest.raises(UserError, match="it lacks b'merbench-archive'"):
         archive.read(tmp_path / "x.parquet")
+
+
+def _resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what an archive says of itself, and seal it anew: anybody can."""
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"merbench-archive"])
+    change(about)
+    about["seal"] = archive._seal(about)
+    _rewritten(path, table.replace_schema_metadata({"merbench-archive": json.dumps(about)}))
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no reading": lambda about: about["row"]["readings"].pop("last"),
+    "a list of readings": lambda about: about["row"].update(readings=[]),
+    "parts that are none": lambda about: about["row"]["readings"]["last"].update(parts=3),
+    "a score in words": lambda about: about["row"]["readings"]["last"].update(uf1="high"),
+    "an interval of three": lambda about: about["row"]["readings"]["last"].update(uf1_interval=[0, 1, 2]),
+    "averages of lists": lambda about: about["row"].update(averages={"pooled": [1, 2]}),
+    "no measures": lambda about: about["row"].pop("measures"),
+    "a scheme that is a number": lambda about: about["row"].update(scheme=3),
+    "another key": lambda about: about["row"].update(key="k9"),
+    "a provenance with a path": lambda about: about["provenance"].update(host="here"),
+    "fewer clips than its run has": lambda about: about["provenance"].update(clips=59),
+    "folds that are numbers": lambda about: about["provenance"].update(folds=[1]),
+    "a request that is none": lambda about: about.update(request="!!python/object:os.system {}"),
+}
+
+
+def test_what_is_sealed_anew_is_still_looked_at(path: Path) -> None:
+    """`merbench check` would end with a traceback."""
+    whole = path.read_bytes()
+    _resealed(path, lambda about: None)
+    archive.read(path)
+    for what, change in CHANGES.items():
+        path.write_bytes(whole)
+        _resealed(path, change)
+        with pytest.raises(UserError, match="an archive cannot be read"):
+            pytest.fail(f"{what}: {archive.read(path)}"[:200])
+
+
+def test_a_long_name_that_many_rows_repeat_is_not_unpacked(path: Path) -> None:
+    """As a file it is small, and so are the sizes that it tells; as text it is a hundred gigabytes."""
+    table, rows = pq.read_table(path), 100_000
+    name = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 1_000_000]))
+    columns = {
+        each: name if each == "clip" else table[each].slice(0, 1).combine_chunks().take(pa.array(np.zeros(rows, np.int32)))
+        for each in table.column_names
+    }
+    _rewritten(path, pa.table(columns).replace_schema_metadata(table.schema.metadata))
+    assert path.stat().st_size < 2**20
+    with pytest.raises(UserError, match="too long"):
+        archive.read(path)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from merbench.board.regression import Verdict
+from merbench.cli import check
 from tests.conftest import Cli
 
 REQUEST = "tiny: {method: svm_flow, databases: smic, source: published-flow, scheme: megc3, preset: full, seeds: 1}\n"
@@ -29,6 +33,16 @@ def test_a_moved_score_is_refused(with_flow: Path, cli: Cli) -> None:
     assert not Path("prepared").exists()
 
 
+def test_an_update_that_does_not_reach_its_end_leaves_the_old_baseline(with_flow: Path, cli: Cli) -> None:
+    """One platform stands for all archives: half of them from another machine would be compared bit for bit."""
+    (with_flow / "requests.yaml").write_text(
+        REQUEST.replace("svm_flow", "majority") + REQUEST.replace("tiny", "wrong").replace("svm_flow", "nothing")
+    )
+    failed = cli("check", "--baseline", ".", "--update", "--workers", "1")
+    assert (failed.code, "nothing" in failed.err) == (2, True)
+    assert sorted(path.name for path in with_flow.iterdir()) == ["requests.yaml"]
+
+
 def test_what_cannot_be_checked_is_told(here: Path, cli: Cli) -> None:
     (here / "requests.yaml").write_text(REQUEST)
     (here / "platform.yaml").write_text("processor: another\n")
@@ -42,3 +56,29 @@ def test_what_cannot_be_checked_is_told(here: Path, cli: Cli) -> None:
     ):
         found = cli("check", *words)
         assert (found.code, message in found.err) == (2, True), (words, found)
+
+
+HEAD = "# Changelog\n\n## Unreleased\n\n### Added\n- a\n"
+OUT = "\n## 0.1.0\n\n### Results changed\n- old\n"
+LINE = "- `merbench check`: tiny UF1 0.5000, now 0.4000 (UF1 moved). Why: TODO\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HEAD + "\n### Results changed\n- b\n" + OUT, HEAD + "\n### Results changed\n" + LINE + "- b\n" + OUT),
+        (HEAD + OUT, HEAD + "\n### Results changed\n" + LINE + OUT),
+        (HEAD, HEAD + "\n### Results changed\n" + LINE),
+    ],
+)
+def test_what_moved_is_written_under_the_version_that_is_being_made(tmp_path: Path, before: str, after: str) -> None:
+    changelog = tmp_path / "CHANGELOG.md"
+    changelog.write_text(before)
+    moved = Verdict("tiny", "training", 0.5, 0.4, 0.01, ("UF1 moved",))
+    check._note([Verdict("same", "training", 0.5, 0.5, 0.01, ()), moved], changelog)
+    assert changelog.read_text() == after
+
+
+def test_a_baseline_of_ones_own_leaves_the_changelog_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check._note([Verdict("tiny", "training", 0.5, 0.4, 0.01, ("UF1 moved",))], None)
+    assert capsys.readouterr().out == "for a changelog, under 'Results changed':\n" + LINE

@@ -44,6 +44,14 @@ def test_who_a_run_is_says_nothing_of_the_machine(tmp_path: Path) -> None:
     assert told["tags"] == ["smic", "casme2", "published flow", "megc3", "loso", "full"]
 
 
+@pytest.mark.parametrize(
+    "path", ["../../home/somebody/w.pt", "./w.pt", "C:/Users/w", r"C:\Users\w", r"\\disk\w", "$HOME/w", "~me/w", "file:///w"]
+)
+def test_a_path_is_not_told_however_it_is_written(path: str) -> None:
+    assert records._without_paths(f"example[weights={path},c=.5]") == "example[weights=(a path),c=.5]"
+    assert records._discreet({"weights": [path], "lr": "a/b"}) == {"weights": ["(a path)"], "lr": "a/b"}
+
+
 def test_a_run_that_goes_on_is_the_same_run_and_another_environment_is_another(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     first = records.begin(run, run.request, run.provenance, "p")["id"]

@@ -190,15 +190,15 @@ def test_off_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 class Listener(Line):
     """Keeps records in the place of a process."""
 
-    def __init__(self, _mode: str) -> None:
-        self.told: list[records.Record] = []
+    def __init__(self, mode: str) -> None:
+        self.mode, self.told = mode, list[records.Record]()
         lines.append(self)
 
     def put(self, made: session.Records) -> None:
         self.told += made()
 
     def heard(self) -> list[tuple[str, bool]]:
-        return []
+        return [("kept", False)]
 
     def close(self, _patience: float) -> bool:
         return True
@@ -222,6 +222,27 @@ def test_a_bench_is_told_as_it_goes(with_flow: Path, cli: Cli, monkeypatch: pyte
         name: cost["seconds"] for name, cost in run.provenance.costs.items()
     }
     assert line.told[-2] == {"do": "summary", "values": records.summary(row_of(run))}
+
+
+def test_unasked_records_are_kept_beside_the_run_and_nothing_is_said(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "Line", Listener)
+    for said, mode in ((None, "offline"), ("online", "online")):
+        lines.clear()
+        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+        monkeypatch.setenv("WANDB_MODE", said or "")
+        answer = cli("bench", "majority", "--on", "smic")
+        assert (answer.code, [line.mode for line in lines]) == (0, [mode])
+        assert ("wandb" in answer.err) is (said is not None)
+
+
+def test_what_one_project_was_told_is_not_taken_for_anothers(tmp_path: Path, trap: Trap) -> None:
+    run = make_run(tmp_path)
+    for project in ("one", "two", "one"):
+        assert told_of(run, "offline", project)[0].whole
+    first, second, third = sessions(run.path)
+    assert [found.run.project for found in (first, second, third)] == ["one", "two", "one"]
+    assert [len(found.rows("fold")) for found in (first, second, third)] == [10, 10, 0]
+    assert trap.connections == 0
 
 
 @pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt, 255), (ValueError, 1), (None, 3)])
@@ -292,13 +313,14 @@ def test_a_failure_is_said_once_and_holds_nobody_up(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("asked", "said", "done"),
     [
-        *(("auto", None, "off"), ("auto", "online", "online"), ("auto", "dryrun", "offline"), ("auto", "disabled", "off")),
+        *(("auto", None, "offline"), ("auto", "", "offline"), ("auto", "online", "online"), ("auto", "run", "online")),
+        *(("auto", "dryrun", "offline"), ("auto", "offline", "offline"), ("auto", "disabled", "off"), ("auto", "shared", "online")),
         *(("off", "online", "off"), ("online", "offline", "online"), ("offline", None, "offline")),
     ],
 )
 def test_what_is_done_where_nothing_is_asked_for(asked: session.Mode, said: str | None, done: str) -> None:
-    environ = {"WANDB_API_KEY": "k" * 40} | ({"WANDB_MODE": said} if said else {})
-    assert session.settled(asked, environ) == done
+    for environ in ({}, {"WANDB_API_KEY": "k" * 40}):  # a key alone sends nothing
+        assert session.settled(asked, environ | ({} if said is None else {"WANDB_MODE": said})) == done
 
 
 def test_wrong_words_are_answered(with_flow: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ from merbench import guard, scores
 from merbench.board.rows import row_of
 from merbench.errors import UserError
 from merbench.foldfile import FAULTS, TOLERANCE, fold_name, write
-from merbench.results import Run
+from merbench.results import Provenance, Run
 
 FORMAT = 1
 """Of an archive; raised when its columns or what it says of itself change."""
@@ -31,6 +32,14 @@ LARGEST = 2**26
 """Bytes of an archive, packed and unpacked: a hundred seeds of all databases are a tenth of it."""
 
 ROWS = 1_000_000
+"""At most."""
+
+LONGEST = 1000
+"""Characters of a name in its columns: one long name that a million rows repeat is small as a file, and fills any memory."""
+
+NAMES = ("subject", "clip", "truth")
+"""Columns of names."""
+
 KINDS: dict[str, Any] = {
     "format": int,
     "request": str,
@@ -39,6 +48,12 @@ KINDS: dict[str, Any] = {
     "columns": str,
     "seal": str,
 }
+
+NUMBERS = {
+    **dict.fromkeys(("uf1", "uar", "accuracy"), ()),
+    **dict.fromkeys(("uf1_interval", "uar_interval"), (2,)),
+}
+"""Shapes of what a reading of the row must have; a score that is not defined is NaN."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +141,8 @@ def save(run: Run, path: Path) -> None:
     put(pack(run), path)
 
 
-def put(content: bytes, path: Path) -> None:
-    """Write the bytes of an archive, whole.
+def put(content: bytes, path: Path, remedy: str = "name another file: --out") -> None:
+    """Write the bytes of an archive, whole; the remedy is told where that is refused.
 
     Raises:
         UserError: the file cannot be written.
@@ -136,9 +151,7 @@ def put(content: bytes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, content)
     except OSError as error:
-        raise UserError(
-            f"the archive cannot be written: {error.strerror or error}", where=path, remedy="name another file: --out"
-        ) from error
+        raise UserError(f"the archive cannot be written: {error.strerror or error}", where=path, remedy=remedy) from error
 
 
 def read(path: Path) -> Archive:
@@ -148,7 +161,8 @@ def read(path: Path) -> Archive:
         UserError: it is none, is damaged, or was changed after it was written.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(guard.read(path, LARGEST)))
+        content = pa.BufferReader(guard.read(path, LARGEST))
+        file = pq.ParquetFile(content)
         sizes = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
         if sum(sizes) > LARGEST or not 0 < file.metadata.num_rows <= ROWS:
             raise ValueError(f"it has {file.metadata.num_rows:,} rows and {sum(sizes):,} bytes")
@@ -158,12 +172,47 @@ def read(path: Path) -> Archive:
         guard.checked(about, KINDS)
         if about["seal"] != _seal(about):
             raise ValueError("what it says of itself was changed after it was written")
-        return _archive(file.read(use_threads=False), about)
+        _check(about)
+        return _archive(pq.ParquetFile(content, read_dictionary=list(NAMES)).read(use_threads=False), about)
     except FAULTS as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise UserError(
             f"an archive cannot be read: {reason}", where=path, remedy="make it anew from its run: merbench archive RUN"
         ) from error
+
+
+def _check(about: Mapping[str, Any]) -> None:
+    """Look whether provenance and row are what they should be: a seal can be made by anybody.
+
+    Raises:
+        ValueError: names what is not.
+    """
+    provenance, row = guard.checked(about["provenance"], get_type_hints(Provenance)), about["row"]
+    last, parts = row["readings"]["last"], row["readings"]["last"]["parts"]
+    if not guard.fits(row["scheme"], str) or not all(
+        guard.fits(each, dict[str, Any]) for each in (parts, row["averages"], row["measures"])
+    ):
+        raise ValueError("its row is not what it should be")
+    shaped = [*((last[name], shape) for name, shape in NUMBERS.items()), *((part, (3,)) for part in parts.values())]
+    shaped += [(value, ()) for values in (row["averages"], row["measures"]) for value in values.values()]
+    if any(np.shape(value) != shape or np.asarray(value).dtype.kind not in "if" for value, shape in shaped):
+        raise ValueError("a score in its row is no number")
+    if row["key"] != provenance["request_key"] or not guard.parse_table(about["request"].encode()):
+        raise ValueError("its request, its provenance and its row are not of one run")
+
+
+def _names(column: pa.ChunkedArray) -> list[str]:
+    """Return a column of names, each kept once however often it stands there.
+
+    Raises:
+        ValueError: one is longer than any name is, or there is none.
+    """
+    whole = column.unify_dictionaries().combine_chunks()
+    names = whole.dictionary
+    if whole.null_count or not pa.types.is_string(names.type) or pc.max(pc.binary_length(names)).as_py() > LONGEST:
+        raise ValueError("a name in its columns is missing or too long")
+    known = names.to_pylist()
+    return [known[index] for index in whole.indices.to_pylist()]
 
 
 def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
@@ -173,7 +222,7 @@ def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
         ValueError: they are not those of a whole run.
     """
     classes = tuple(about["provenance"]["classes"])
-    columns: dict[str, list[Any]] = {name: table[name].to_pylist() for name in ("seed", "subject", "clip", "truth")}
+    columns: dict[str, list[Any]] = {"seed": table["seed"].to_pylist(), **{name: _names(table[name]) for name in NAMES}}
     probabilities = np.stack([table[f"p_{name}"].to_numpy() for name in classes], axis=-1)
     if probabilities.dtype != np.float32 or _hash(columns, probabilities) != about["columns"]:
         raise ValueError("a number or name in its columns was changed after it was written")
@@ -182,6 +231,8 @@ def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
     clips = tuple(columns["clip"][:count])
     if columns["clip"] != list(clips) * len(seeds) or columns["seed"] != [seed for seed in seeds for _ in clips] or len(set(clips)) < count:
         raise ValueError("its seeds have other clips, or a clip stands in it twice")
+    if count != about["provenance"]["clips"] or columns["subject"] != [clip.rpartition("/")[0] for clip in columns["clip"]]:
+        raise ValueError("it has not the clips of its run, or a clip is not of its subject")
     truth = columns["truth"][:count]
     if columns["truth"] != truth * len(seeds):
         raise ValueError("a clip has two true classes")

@@ -73,7 +73,9 @@ def bench(
     ] = None,
     wandb: Annotated[
         Literal["auto", "off", "offline", "online"],
-        typer.Option(help="Tell wandb of the run, as it goes (docs/wandb.md). auto: as WANDB_MODE says, else off."),
+        typer.Option(
+            help="Tell wandb of the run, as it goes (docs/wandb.md). auto: as WANDB_MODE says, else offline: kept beside the run, nothing is sent."
+        ),
     ] = "auto",
     wandb_project: Annotated[str | None, typer.Option(help="The wandb project. Left out: WANDB_PROJECT, else merbench.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),

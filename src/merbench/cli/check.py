@@ -28,7 +28,7 @@ def check(
     workers: Annotated[str, typer.Option(help="Processes, or auto: one per GPU, or per core.")] = "auto",
 ) -> None:
     """Refuse a moved score: committed predictions are scored again, and small pinned requests are trained into an empty folder, on rendered faces."""
-    from merbench.board import regression
+    from merbench.board import machine, regression, rescoring
     from merbench.config import shipped
 
     if update and not train:
@@ -37,7 +37,7 @@ def check(
         raise UserError("there is no such folder", where=summary.absolute().parent, remedy="name another file: --summary")
     own = shipped("experiments")
     folder = (baseline or own / "baselines").absolute()
-    if update and only and (folder / regression.PLATFORM).is_file() and (unlike := regression.unlike(folder)):
+    if update and only and (folder / machine.PLATFORM).is_file() and (unlike := machine.unlike(folder)):
         raise UserError(
             f"the other archives were made elsewhere ({unlike}), and one platform stands for all",
             where="--only",
@@ -45,51 +45,73 @@ def check(
         )
     pinned = regression.chosen(regression.requests(folder), only or [], folder / regression.REQUESTS)
     archives = sorted(path for root in {folder, *([own / "results"] if baseline is None else [])} for path in root.rglob("*.parquet"))
-    verdicts = [regression.rescored(path, path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name) for path in archives]
-    _tell(verdicts)
-    if train:
-        trained = list(_trained(folder, pinned, update, workers))
-        _tell(trained)
-        verdicts += trained
-    if update:
-        _note(verdicts, own.parent / "CHANGELOG.md")
+    again = [rescoring.rescored(path, path.relative_to(own).as_posix() if path.is_relative_to(own) else path.name) for path in archives]
+    _tell(again)
+    trained = list(_trained(folder, pinned, update, workers)) if train else []
+    _tell(trained)
     if summary is not None:
-        try:
-            with summary.open("a", encoding="utf-8") as file:
-                file.write("## merbench check\n\n" + regression.markdown(verdicts))
-        except OSError as error:
-            raise UserError(
-                f"the summary cannot be written: {error.strerror}", where=summary, remedy="name another file: --summary"
-            ) from error
+        _summarise([*again, *trained], summary)
+    if not update:
+        _refuse([*again, *trained], "where it is meant, merbench check --update")
+        return
+    _note(trained, own.parent / "CHANGELOG.md" if baseline is None else None)
+    remade = {folder / f"{name}.parquet" for name in pinned}
+    others = [verdict for path, verdict in zip(archives, again, strict=True) if path not in remade]
+    _refuse(others, "where it is meant, make them anew from their runs: merbench archive RUN")
+
+
+def _refuse(verdicts: list[Verdict], remedy: str) -> None:
+    """End with exit code 1 where something moved."""
     moved = [verdict.name for verdict in verdicts if verdict.moved]
-    if moved and not update:
-        typer.echo(
-            f"merbench: {len(moved)} of {len(verdicts)} moved: {', '.join(moved)}\n"
-            "do: find the change that moved them; where it is meant, merbench check --update, and say why under 'Results changed'",
-            err=True,
-        )
-        raise typer.Exit(1)
+    if not moved:
+        return
+    typer.echo(
+        f"merbench: {len(moved)} of {len(verdicts)} moved: {', '.join(moved)}\n"
+        f"do: find the change that moved them; {remedy}, and say why under 'Results changed'",
+        err=True,
+    )
+    raise typer.Exit(1)
+
+
+def _summarise(verdicts: list[Verdict], summary: Path) -> None:
+    """Add the table to a job's summary.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    from merbench.board import regression
+
+    try:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write("## merbench check\n\n" + regression.markdown(verdicts))
+    except OSError as error:
+        raise UserError(f"the summary cannot be written: {error.strerror}", where=summary, remedy="name another file: --summary") from error
 
 
 def _trained(folder: Path, pinned: dict[str, Pinned], update: bool, workers: str) -> Iterator[Verdict]:
-    """Train each request into an empty folder, its data prepared anew from frames, and yield what became of it."""
-    from merbench.board import archive, regression
+    """Train each request into an empty folder, its data prepared anew from frames, and yield what became of it.
 
-    unlike = "" if update else regression.unlike(folder)
+    A new baseline is written when all of it is there: an interrupted update leaves the old one, whose platform stands for every archive.
+    """
+    from merbench.board import archive, machine, regression
+
+    unlike = "" if update else machine.unlike(folder)
+    made: dict[Path, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="merbench-check-") as empty:
         for name, request in pinned.items():
             path = folder / f"{name}.parquet"
             before = archive.read(path) if path.is_file() else None
             if before is None and not update:
                 raise UserError(f"the baseline has no archive of {name}", where=path, remedy="make it: merbench check --update")
-            content = _train(request, Path(empty), workers)
-            made = Path(empty) / f"{name}.parquet"
-            made.write_bytes(content)
-            now = archive.read(made)
+            made[path] = _train(request, Path(empty), workers)
+            new = Path(empty) / f"{name}.parquet"
+            new.write_bytes(made[path])
+            now = archive.read(new)
             yield regression.compared(name, before or now, now, unlike)
-            if update:
-                archive.put(content, path)
-                regression.write_platform(folder)
+    if update:
+        for path, content in made.items():
+            archive.put(content, path, "make the folder writable, or name another: --baseline")
+        machine.write(folder)
 
 
 def _train(request: Pinned, empty: Path, workers: str) -> bytes:
@@ -149,26 +171,31 @@ def _away(folder: Path) -> Iterator[None]:
                 os.environ[variable] = value
 
 
-def _note(verdicts: list[Verdict], changelog: Path) -> None:
-    """Write what moved under "Results changed": whoever updates a baseline says so, and then why."""
+HEADING = "### Results changed\n"
+
+
+def _note(trained: list[Verdict], changelog: Path | None) -> None:
+    """Write what moved under "Results changed": whoever updates a baseline says so, and then why. Of a baseline of one's own, say it only."""
     lines = [
-        f"- `merbench check`: {verdict.name} UF1 {verdict.before:.4f}, now {verdict.now:.4f} ({verdict.moved[0]}). Why: TODO"
-        for verdict in verdicts
-        if verdict.moved and verdict.what == "training"
+        f"- `merbench check`: {verdict.name} UF1 {verdict.before:.4f}, now {verdict.now:.4f} ({verdict.moved[0]}). Why: TODO\n"
+        for verdict in trained
+        if verdict.moved
     ]
     if not lines:
         return
-    if not changelog.is_file():
-        typer.echo("\n".join(["for the changelog, under 'Results changed':", *lines]))
+    if changelog is None or not changelog.is_file():
+        typer.echo("for a changelog, under 'Results changed':\n" + "".join(lines), nl=False)
         return
     from merbench.foldfile import write
 
     text = changelog.read_text(encoding="utf-8")
-    head, title, rest = text.partition("### Results changed\n")
-    write(
-        changelog,
-        (head + title + "\n".join(lines) + "\n" + rest if title else text + "\n### Results changed\n" + "\n".join(lines) + "\n").encode(),
-    )
+    first = text.find("\n## ")  # of the version that is being made; those below it are out
+    end = text.find("\n## ", first + 1) + 1 if first >= 0 else 0
+    new, old = (text[:end], text[end:]) if end else (text, "")
+    head, title, rest = new.partition(HEADING)
+    if not title:
+        head, rest = new.rstrip("\n") + "\n\n", "\n" if old else ""
+    write(changelog, (head + HEADING + "".join(lines) + rest + old).encode())
     typer.echo(f"{changelog.name} has {len(lines)} new line{'s' if len(lines) > 1 else ''} under 'Results changed': say why")
 
 
@@ -188,7 +215,11 @@ def _tell(verdicts: list[Verdict]) -> None:
     for each in verdicts:
         words = "; ".join(each.moved) or ("the same" if each.before == each.now else f"within the {each.allowed:.3f} that seeds move it by")
         table.add_row(
-            each.name, each.what, f"{each.before:.4f}", f"{each.now:.4f}", f"[bold red]moved[/]: {escape(words)}" if each.moved else words
+            escape(each.name),
+            each.what,
+            f"{each.before:.4f}",
+            f"{each.now:.4f}",
+            f"[bold red]moved[/]: {escape(words)}" if each.moved else words,
         )
     console.print(table)
     for told in sorted({each.told for each in verdicts if each.told}):

@@ -20,7 +20,7 @@ ProjectOption = Annotated[str | None, typer.Option(help="The wandb project. Left
 
 
 def tracker_of(mode: Mode, project: str | None, patience: float | None = None) -> Tracker:
-    """Return who tells wandb.
+    """Return who tells wandb; where nobody asked for it, quietly, and it is not waited for longer than after Ctrl-C.
 
     Raises:
         UserError: WANDB_MODE or the project's name is not what it should be.
@@ -30,7 +30,9 @@ def tracker_of(mode: Mode, project: str | None, patience: float | None = None) -
     screen = console()
     settled = session.settled(mode, os.environ)
     name = session.project_of(project, os.environ) if settled != "off" or project is not None else session.PROJECT
-    return session.Tracker(settled, name, lambda text: screen.print(text, markup=False), patience or session.PATIENCE)
+    unasked = mode == "auto" and not os.environ.get("WANDB_MODE")
+    patience = patience or (session.HURRY if unasked else session.PATIENCE)
+    return session.Tracker(settled, name, lambda text: screen.print(text, markup=False), patience, quiet=unasked)
 
 
 @app.command("sync")

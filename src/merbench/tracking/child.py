@@ -39,7 +39,7 @@ INIT, FINISH = 10, 20
 """Seconds that are waited for the server: when a run begins, and for what is still to be sent when it ends."""
 
 TOLD = "told.json"
-"""Beside an offline run: names of its blocks and its next step. Not there: its session was killed, and what it has may not be whole."""
+"""Beside an offline run: its project, names of its blocks and its next step. Not there: its session was killed, and what it has may not be whole."""
 
 
 def settings(mode: Literal["offline", "online"]) -> Settings:
@@ -125,8 +125,8 @@ class Telling:
             for left in set(folder.iterdir()) - before:
                 shutil.rmtree(left, ignore_errors=True)
             self._run = self._begin(first, "offline")
-        self._here = Path(self._run.dir).parent
-        self._told, self._step = self._before(first["id"])
+        self._here, self._project = Path(self._run.dir).parent, f"{os.environ.get('WANDB_ENTITY', '')}/{first['project']}"
+        self._told, self._step = self._before()
         for pattern, step in (("so far/*", "folds"), ("fold/*", "folds"), ("loss/*", "epoch"), ("all folds/*", "epoch")):
             self._run.define_metric(pattern, step_metric=step, summary="none")
         for name in ("fold", "folds", "epoch"):
@@ -141,21 +141,24 @@ class Telling:
         root = str(self._folder.parent)
         return wandb.init(**{name: first[name] for name in names}, dir=root, mode=mode, resume="allow", settings=settings(mode))
 
-    def _before(self, name: str) -> tuple[list[str], int]:
+    def _before(self) -> tuple[list[str], int]:
         """Return the blocks that were told before, and the next step: what the server has of this run, or what lies here of it."""
         if self._mode == "online":
             summary: Any = self._run.summary
             return list(map(str, summary.get("told", []))), self._run.starting_step
         told, step = list[str](), 0
-        for folder in sorted(self._folder.glob(f"offline-run-*-{name}")):
-            if folder == self._here:
-                continue
+        for folder in self._sessions():
             try:
                 kept = json.loads((folder / TOLD).read_bytes())
-                told, step = [*told, *map(str, kept["told"])], max(step, int(kept["step"]))
+                if kept["project"] == self._project:
+                    told, step = [*told, *map(str, kept["told"])], max(step, int(kept["step"]))
             except (OSError, ValueError, KeyError, TypeError):  # its session was killed: all that it may have is told anew
                 shutil.rmtree(folder, ignore_errors=True)
         return told, step
+
+    def _sessions(self) -> list[Path]:
+        """Return the folders of earlier offline sessions of this run, in whichever project, oldest first."""
+        return sorted(set(self._folder.glob(f"offline-run-*-{self._run.id}")) - {self._here})
 
     def tell(self, records: Iterable[Record]) -> None:
         """Tell what comes, and leave the run in order."""
@@ -225,11 +228,14 @@ class Telling:
         """Note what was told, and remove wandb's own logs, which name paths of this machine."""
         shutil.rmtree(self._here / "logs", ignore_errors=True)
         if self._mode == "offline":
-            (self._here / TOLD).write_text(json.dumps({"told": self._told, "step": self._step}), encoding="utf-8")
+            kept = {"project": self._project, "told": self._told, "step": self._step}
+            (self._here / TOLD).write_text(json.dumps(kept), encoding="utf-8")
             self._say(f"kept; to send it: wandb sync {shlex.quote(str(self._here))}", False)
             return
-        for folder in self._folder.glob(f"offline-run-*-{self._run.id}"):  # the server has it all now: wandb sync leaves these alone
-            (folder / f"run-{self._run.id}.wandb.synced").touch()
+        for folder in self._sessions():  # this project has it all now: wandb sync leaves these alone
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if json.loads((folder / TOLD).read_bytes())["project"] == self._project:
+                    (folder / f"run-{self._run.id}.wandb.synced").touch()
 
 
 def _short(error: BaseException) -> str:

@@ -220,8 +220,8 @@ def _readings(row: Row) -> Record:
     return {"columns": columns, "data": [[None if isinstance(c, float) and not math.isfinite(c) else c for c in line] for line in cells]}
 
 
-_PATH = re.compile(r"(?<![^\s=\[,(])(~|/|[A-Za-z]:\\)[^,\])]*")
-"""A path from a root or a home, where a value stands."""
+_PATH = re.compile(r"(?<![^\s=\[,(:])(~|/|\\|\$|\.\.?[/\\]|[A-Za-z]:[/\\]|file:)[^,\])]*")
+"""A path from a root, a home or the folder that one works in, where a value stands."""
 
 
 def _without_paths(text: str) -> str:

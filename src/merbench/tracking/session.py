@@ -38,7 +38,9 @@ KEPT = {
 
 
 def settled(mode: Mode, environ: Mapping[str, str]) -> Settled:
-    """Return what is done where nothing was asked for: what WANDB_MODE says, else nothing. A key alone invites nobody.
+    """Return what is done where nothing was asked for: what WANDB_MODE says, else records are kept beside the run.
+
+    That is so with a key and without: what is told names licensed clips, so a key that is there for other work invites nobody.
 
     Raises:
         UserError: WANDB_MODE says what wandb does not know.
@@ -47,7 +49,7 @@ def settled(mode: Mode, environ: Mapping[str, str]) -> Settled:
         return mode
     said = environ.get("WANDB_MODE", "")
     known: dict[str, Settled] = {
-        "": "off",
+        "": "offline",
         "disabled": "off",
         "offline": "offline",
         "dryrun": "offline",
@@ -97,13 +99,14 @@ class Tracker:
         project: of wandb.
         say: told what a person should know, from the thread that calls.
         patience: seconds that the end of a run waits for what is still to be told.
+        quiet: of what is well nothing is said, since nobody asked.
 
     Attributes:
         whole: nothing has gone wrong so far.
     """
 
-    def __init__(self, mode: Settled, project: str, say: Callable[[str], None], patience: float = PATIENCE):
-        self._mode, self._project, self._say, self._patience = mode, project, say, patience
+    def __init__(self, mode: Settled, project: str, say: Callable[[str], None], patience: float = PATIENCE, quiet: bool = False):
+        self._mode, self._project, self._say, self._patience, self._quiet = mode, project, say, patience, quiet
         self.whole = True
 
     @contextlib.contextmanager
@@ -150,7 +153,8 @@ class Tracker:
         for text, fault in line.heard():
             if fault:  # said once: the next run of this command is not told where this one could not be
                 self.whole, self._mode = False, "offline" if self._mode == "online" else "off"
-            self._say(f"wandb: {visible(text, keep='')}")
+            if fault or not self._quiet:
+                self._say(f"wandb: {visible(text, keep='')}")
 
 
 class Telling:

@@ -1,0 +1,77 @@
+"""Committed predictions, scored again: every number must be the very one that was kept. Seconds, and the same on any machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from merbench import scores
+from merbench.board import archive
+from merbench.board.archive import Archive
+from merbench.board.regression import Verdict
+from merbench.board.rows import Table, score_of
+from merbench.data import schemes
+
+EXACT = 1e-12
+"""What is counted from the same predictions by the same code differs by rounding at most."""
+
+
+def rescored(path: Path, name: str) -> Verdict:
+    """Score the predictions of one archive again: truth against its scheme's list, every number against the one that was kept.
+
+    Raises:
+        UserError: the archive cannot be read.
+    """
+    kept = archive.read(path)
+    last = kept.row["readings"]["last"]
+    clips = np.array(kept.clips)
+    subjects = np.array([clip.rsplit("/", 1)[0] for clip in kept.clips])
+    databases = np.array([clip.partition("/")[0] for clip in kept.clips])
+    now = score_of("last", [Table(clips, subjects, databases, kept.truth, each[None]) for each in kept.predicted], len(kept.classes))
+    pairs = {
+        "UF1": (last["uf1"], now.uf1),
+        "UAR": (last["uar"], now.uar),
+        "accuracy": (last["accuracy"], now.accuracy),
+        **{
+            f"interval of {score}": (last[f"{score.lower()}_interval"], now_of)
+            for score, now_of in (("UF1", now.uf1_interval), ("UAR", now.uar_interval))
+        },
+        **{f"UF1, UAR, accuracy of {part}": (last["parts"].get(part), now.parts.get(part)) for part in {**last["parts"], **now.parts}},
+    }
+    moved = [f"{what}: {_words(then)}, now {_words(found)}" for what, (then, found) in pairs.items() if not _same(then, found)]
+    if last.get("confusion") != now.confusion:
+        moved.append(f"confusion: {last.get('confusion')}, now {now.confusion}")
+    each = [scores.averages(kept.truth, row, subjects, databases, len(kept.classes)) for row in kept.predicted]
+    averages, then = {name: float(np.mean([one[name] for one in each])) for name in each[0]}, kept.row["averages"]
+    moved += [
+        f"{name}: {_words(then.get(name))}, now {_words(averages.get(name))}"
+        for name in {**then, **averages}
+        if not _same(then.get(name), averages.get(name))
+    ]
+    return Verdict(name, "predictions", last["uf1"], now.uf1, None, (*_relabelled(kept), *moved))
+
+
+def _relabelled(kept: Archive) -> list[str]:
+    """Return which clips have another class in their scheme than in an archive."""
+    scheme = kept.row["scheme"]
+    if not schemes.is_listed(scheme):
+        return []
+    listed = schemes.scheme(scheme)
+    truth = {clip: kept.classes[label] for clip, label in zip(kept.clips, kept.truth.tolist(), strict=True)}
+    known = {clip: listed.classes[label] for clip, label in listed.labels.items() if clip in truth}
+    wrong = [clip for clip in truth if known.get(clip) != truth[clip]]
+    return (
+        [f"{len(wrong)} clips have another class in {scheme}: {wrong[0]} was {truth[wrong[0]]}, is {known.get(wrong[0])}"] if wrong else []
+    )
+
+
+def _same(then: Any, found: Any) -> bool:
+    if then is None or found is None or np.shape(then) != np.shape(found):
+        return False
+    return bool(np.allclose(then, found, rtol=0, atol=EXACT, equal_nan=True))
+
+
+def _words(value: Any) -> str:
+    return "none" if value is None else " ".join(f"{number:.6f}" for number in np.ravel(value))
