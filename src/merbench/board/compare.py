@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import scores
+from merbench.board.columns import number
 from merbench.board.rows import Table, predictions
 from merbench.errors import UserError
 from merbench.foldfile import fold_name
@@ -53,8 +55,8 @@ class Pair:
 
     Attributes:
         table: of the clips.
-        seeds: how many complete ones each run has; the first of both are paired.
-        means: by score, of each run over these seeds.
+        seeds: how many complete ones each run has; all are taken.
+        means: by score, of each run over its seeds.
         tests: by score, of the difference, first less second.
     """
 
@@ -77,14 +79,26 @@ def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
             where=f"{a.path} and {b.path}",
             remedy="compare runs of one table",
         )
-    seeds, classes = min(len(first), len(second)), len(a.provenance.classes)
-    pair = (first[:seeds], second[:seeds])
+    means, tests = tested(table, first, second, len(a.provenance.classes))
+    return Pair(table, (len(first), len(second)), means, tests)
+
+
+def tested(
+    table: Table, first: NDArray[np.int64], second: NDArray[np.int64], classes: int
+) -> tuple[dict[str, tuple[float, float]], dict[str, scores.Paired]]:
+    """Return by score the means over seeds of two sets of predictions, and the paired test of their difference.
+
+    Args:
+        table: clips, subjects, databases and truth of both; its own predictions are not looked at.
+        first, second: (seeds, N), of any two numbers of seeds.
+        classes: C.
+    """
     means, tests = {}, {}
     for name, score in SCORES.items():
-        ones = [float(score(scores.confusion(table.truth, each, classes)).mean()) for each in pair]
-        means[name] = (ones[0], ones[1])
-        tests[name] = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
-    return Pair(table, (len(first), len(second)), means, tests)
+        one, two = (float(score(scores.confusion(table.truth, each, classes)).mean()) for each in (first, second))
+        means[name] = (one, two)
+        tests[name] = scores.paired_test(table.truth, first, second, table.subjects, table.databases, classes, score)
+    return means, tests
 
 
 def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
@@ -94,23 +108,33 @@ def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
         UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
     pair = paired(a, b, reading)
-    seeds, subjects = min(pair.seeds), len(set(pair.table.subjects.tolist()))
+    subjects = len(set(pair.table.subjects.tolist()))
     lines = [
         f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
-        f"{reading} epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
+        f"{reading} epoch, {seeds_told(*pair.seeds)}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
-    if pair.seeds[0] != pair.seeds[1]:
-        lines.append(f"one has {pair.seeds[0]} seeds, the other {pair.seeds[1]}: the first {seeds} of each are compared")
     if a.request.protocol != b.request.protocol:
         lines.append(f"protocols differ: {a.request.protocol} against {b.request.protocol}; they learnt from other clips")
     if a.request.preset != b.request.preset:
         lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
-    for name, test in pair.tests.items():
-        lines.append(
-            f"{name}  {pair.means[name][0]:.4f} - {pair.means[name][1]:.4f} = {test.difference:+.4f}"
-            f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p {'<' if test.p * scores.REPLICATES < 1.5 else '='} {max(test.p, 1 / scores.REPLICATES):.4f}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(difference_told(name, pair.means[name], test) for name, test in pair.tests.items())])
+
+
+def seeds_told(first: int, second: int) -> str:
+    """Return ``1 seed`` or ``means over 3 seeds against 1``."""
+    if first == second:
+        return "1 seed" if first == 1 else f"means over {first} seeds each"
+    return f"means over {first} seed{'s' if first > 1 else ''} against {second}"
+
+
+def difference_told(name: str, means: tuple[float, float], test: scores.Paired) -> str:
+    """Return a score of two, their difference, its interval and p; dashes where the score has no value."""
+    if math.isnan(test.difference):
+        return f"{name}  {number(means[0])} against {number(means[1])}: no difference can be told, a class never occurs"
+    interval = "-" if math.isnan(test.interval.low) else f"{test.interval.low:+.3f} to {test.interval.high:+.3f}"
+    least = test.p * scores.REPLICATES < 1.5
+    p = f"< {1 / scores.REPLICATES:.4f}" if least else f"= {test.p:.4f}"
+    return f"{name}  {means[0]:.4f} - {means[1]:.4f} = {test.difference:+.4f}  95 % interval {interval}  p {p}"
 
 
 def taken(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:

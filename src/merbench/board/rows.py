@@ -20,7 +20,7 @@ from merbench.results import Provenance, Run
 from merbench.sample import is_of
 from merbench.scores import RANKED, READINGS, Reading
 
-FORMAT = 8
+FORMAT = 9
 """Of summary.json; raised when a row is computed in another way."""
 
 LARGEST = 2**24
