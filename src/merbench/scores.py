@@ -170,12 +170,12 @@ def chance(reading: Reading, truth: ArrayLike, subjects: ArrayLike, classes: int
     """
     true = _indices(truth, classes)
     edges = np.cumsum(np.bincount(true, minlength=classes) / true.size)[:-1]
-    rule, among = ("last", 1) if reading in RANKED else (reading, epochs)
+    among = 1 if reading in RANKED else epochs
     rng = np.random.default_rng([seed, among])
     taken = []
     for _ in range(repeats):
         drawn = np.searchsorted(edges, rng.random((among, true.size)), side="right")
-        taken.append(read(rule, drawn, true, subjects, classes))
+        taken.append(read("last" if reading in RANKED else reading, drawn, true, subjects, classes))
     matrices = confusion(true, np.stack(taken), classes)
     f, r = uf1(matrices), uar(matrices)
     return Chance(float(f.mean()), float(f.std(ddof=1)), float(r.mean()), float(r.std(ddof=1)))

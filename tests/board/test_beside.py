@@ -17,7 +17,8 @@ from merbench.board import published as listed
 from merbench.board.beside import Beside, beside
 from merbench.board.flags import class_counts, counts_of, flagged
 from merbench.board.published import ours, published
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from merbench.config import shipped
 from merbench.data import manifest
 from merbench.errors import UserError

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from merbench.board import render
 from merbench.board.columns import Column, columns, fitting, milliseconds, optimism
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from tests.board.test_ranking import made
 
 

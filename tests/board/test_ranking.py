@@ -15,7 +15,8 @@ from merbench import scores
 from merbench.board import ranking, render
 from merbench.board.compare import taken
 from merbench.board.ranking import placed, places
-from merbench.board.rows import Row, Score, row_of
+from merbench.board.readings import Score
+from merbench.board.rows import Row, row_of
 from tests.board.test_rows import make_run
 
 SUBJECTS, CLIPS, CLASSES = 14, 6, 3

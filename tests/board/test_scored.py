@@ -200,7 +200,9 @@ def test_a_score_that_the_log_states_is_looked_at_and_best_epochs_are_warned_of(
 def last_of(run: Run) -> Predictions:
     """Return the last epoch of every seed of a run as somebody's predictions, without the names that merbench gave."""
     found = of_run(run)
-    return dataclasses.replace(found, tables=tuple(dataclasses.replace(each, predicted=each.predicted[-1:]) for each in found.tables), epochs=())
+    return dataclasses.replace(
+        found, tables=tuple(dataclasses.replace(each, predicted=each.predicted[-1:]) for each in found.tables), epochs=()
+    )
 
 
 def test_the_paired_test_is_that_of_two_runs(run: Run, tmp_path: Path) -> None:

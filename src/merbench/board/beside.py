@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from merbench.board.columns import interval, number
 from merbench.board.flags import Flagged, flagged
 from merbench.board.published import MEASURED, Ours, Published, ours
+from merbench.board.readings import Score
 from merbench.board.render import heading
-from merbench.board.rows import Row, Score
+from merbench.board.rows import Row
 
 COLUMNS = ("part", "score", "paper", "ours", "95 % interval", "gap", "oracle-subject", "remark")
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from merbench.data import databases
 from merbench.scores import RANKED, Reading
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from merbench import scores
 from merbench.board.columns import number
-from merbench.board.rows import Table, predictions
+from merbench.board.joined import Table, joined
 from merbench.errors import UserError
 from merbench.foldfile import fold_name
 from merbench.results import Run, runs_in
@@ -26,8 +26,9 @@ def find(root: Path, named: str) -> Run:
         UserError: none or several have it.
     """
     for folder in (Path(named), root / named):
-        if named and (folder / "request.yaml").is_file():
-            return Run(folder)
+        with contextlib.suppress(OSError):  # a name longer than the disk has is none of a folder
+            if named and (folder / "request.yaml").is_file():
+                return Run(folder)
     runs = runs_in(root)
     requests = {}
     for run in runs:
@@ -40,7 +41,7 @@ def find(root: Path, named: str) -> Run:
     told = [(run.path.name, requests[run.path]) for run in (found or runs) if run.path in requests]
     known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.protocol}, {request.preset}" for key, request in told)
     raise UserError(
-        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named}'",
+        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named[:60]}'",
         where=root.absolute(),
         remedy=f"name one of:\n{known}" if known else "merbench bench makes runs",
     )
@@ -79,25 +80,30 @@ def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
             where=f"{a.path} and {b.path}",
             remedy="compare runs of one table",
         )
-    means, tests = tested(table, first, second, len(a.provenance.classes))
+    means, tests = tested(table.truth, first, second, table.subjects, table.databases, len(a.provenance.classes))
     return Pair(table, (len(first), len(second)), means, tests)
 
 
 def tested(
-    table: Table, first: NDArray[np.int64], second: NDArray[np.int64], classes: int
+    truth: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    subjects: NDArray[np.str_],
+    databases: NDArray[np.str_],
+    classes: int,
 ) -> tuple[dict[str, tuple[float, float]], dict[str, scores.Paired]]:
     """Return by score the means over seeds of two sets of predictions, and the paired test of their difference.
 
     Args:
-        table: clips, subjects, databases and truth of both; its own predictions are not looked at.
+        truth, subjects, databases: (N,), of both.
         first, second: (seeds, N), of any two numbers of seeds.
         classes: C.
     """
     means, tests = {}, {}
     for name, score in SCORES.items():
-        one, two = (float(score(scores.confusion(table.truth, each, classes)).mean()) for each in (first, second))
+        one, two = (float(score(scores.confusion(truth, each, classes)).mean()) for each in (first, second))
         means[name] = (one, two)
-        tests[name] = scores.paired_test(table.truth, first, second, table.subjects, table.databases, classes, score)
+        tests[name] = scores.paired_test(truth, first, second, subjects, databases, classes, score)
     return means, tests
 
 
@@ -147,15 +153,15 @@ def taken(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
 
 
 def complete(run: Run) -> list[Table]:
-    """Return the predictions of each seed that has all its folds.
+    """Return the predictions of each seed that has all its folds; clips and truth are the same in all.
 
     Raises:
-        UserError: none has.
+        UserError: none has, or they do not fit together.
     """
-    finished, held_out = run.finished(), run.described()[1].folds
+    finished, provenance = run.finished(), run.described()[1]
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
-    names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
-    tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
+    names = {seed: [fold_name(each, seed) for each in provenance.folds] for seed in seeds}
+    tables = joined(run, [run.results(names[seed]) for seed in seeds if finished.issuperset(names[seed])], provenance.clips)
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
     return tables

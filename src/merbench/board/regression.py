@@ -21,7 +21,8 @@ import numpy as np
 from merbench import guard, scores
 from merbench.board import archive
 from merbench.board.archive import Archive
-from merbench.board.rows import Table, score_of
+from merbench.board.joined import Table
+from merbench.board.readings import score_of
 from merbench.data import schemes
 from merbench.errors import UserError
 from merbench.registry import nearest

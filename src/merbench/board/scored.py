@@ -14,7 +14,8 @@ from merbench import scores
 from merbench.board.claims import Claim, claim, quantities
 from merbench.board.compare import complete, tested
 from merbench.board.foreign.predictions import Predictions
-from merbench.board.rows import Score, Table, score_of
+from merbench.board.joined import Table
+from merbench.board.readings import Score, score_of
 from merbench.data.classes import listed as few
 from merbench.errors import UserError
 from merbench.results import Run
@@ -183,10 +184,10 @@ def versus(found: Predictions, run: Run) -> Versus:
     ]
     if rows[0] != rows[1]:
         raise _unlike(run, _difference(Counter(rows[0]), Counter(rows[1]), found))
-    aligned = Table(*(column[orders[0]] for column in (ours.clips, ours.subjects, ours.databases, ours.truth)), ours.predicted[:, orders[0]])
-    first = np.stack([table.predicted[-1][orders[0]] for table in found.tables])
+    order = orders[0]
+    first = np.stack([table.predicted[-1][order] for table in found.tables])
     second = np.stack([to[table.predicted[-1]][orders[1]] for table in seeds])
-    means, tests = tested(aligned, first, second, len(found.classes))
+    means, tests = tested(ours.truth[order], first, second, ours.subjects[order], ours.databases[order], len(found.classes))
     about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
     return Versus(about, "clip" if found.named else "subject", len(seeds), means, tests)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from merbench import scores
-from merbench.board.compare import seeds_told, difference_told
+from merbench.board.compare import difference_told, seeds_told
+from merbench.board.readings import Score
 from merbench.board.render import interval, number
-from merbench.board.rows import Score
 from merbench.board.scored import Scored, Versus
 from merbench.errors import visible
 
