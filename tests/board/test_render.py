@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from merbench.board import ranking, render, rows
 from merbench.results import runs_in
+from tests.board.test_ranking import made
 from tests.board.test_rows import make_run
 from tests.conftest import Cli
 
@@ -95,3 +98,40 @@ def test_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(None, "-"), (0.21, "0.2 s"), (250, "4 min 10 s"), (7500, "2 h 5 min")])
 def test_durations(seconds: float | None, text: str) -> None:
     assert render.duration(seconds) == text
+
+
+def test_what_was_measured_on_people_stands_apart_from_what_was_rendered() -> None:
+    """Sources in one order, the whole sets of each before its small ones; no table of one below the heading of another."""
+    asked = [
+        ("synthetic", "3db", "megc3-mini", "quick", "loso"),
+        ("synthetic", "casme2", "casme2-5", "full", "loso"),
+        ("published-flow", "smic+casme2", "megc3", "full", "loso"),
+        ("frames", "casme3", "casme3-4", "full", "loso"),
+        ("frames", "casme2+samm", "objective-5", "full", "lodo"),
+        ("frames", "3db", "megc3", "quick", "loso"),
+        ("frames", "smic", "megc3", "full", "loso"),
+        ("frames", "3db", "megc3", "full", "loso"),
+        ("elsewhere", "3db", "megc3", "full", "loso"),
+    ]
+    found = [
+        dataclasses.replace(
+            made(f"m{index}", 0.8), source=source, on=on, scheme=scheme, preset=preset, protocol=protocol, clips=100 * len(on)
+        )
+        for index, (source, on, scheme, preset, protocol) in enumerate(asked)
+    ]
+    text = render.markdown(found)
+    stands = [
+        line.split("| ")[2].strip(" |") if line[0] == "|" else line[3:9] for line in text.splitlines() if line.startswith(("## ", "|  | m"))
+    ]
+    assert stands == ["Frames", "m6", "m7", "m3", "m4", "m5", "Publis", "m2", "Render", "m1", "m0", "elsewh", "m8"]
+    assert [len(tables) for _, tables in render.by_source(found)] == [5, 1, 2, 1]
+
+
+def test_what_has_no_value_is_null_and_an_empty_cell() -> None:
+    """JSON has no NaN; most readers of it stop there."""
+    row = made("m", 0.8)
+    none = dataclasses.replace(row.readings["last"], uf1=math.nan, uf1_interval=(math.nan, math.nan), parts={"smic": (math.nan, 0.5, 0.5)})
+    (told,) = json.loads(render.as_json([dataclasses.replace(row, readings={"last": none}, seconds=math.inf)]), parse_constant=pytest.fail)
+    assert (told["readings"]["last"]["uf1"], told["readings"]["last"]["uf1_interval"], told["seconds"]) == (None, [None, None], None)
+    (line,) = csv.DictReader(io.StringIO(render.as_csv([dataclasses.replace(row, readings={"last": none})])))
+    assert (line["uf1"], line["uf1_low"], line["part_smic_uf1"], line["part_smic_uar"]) == ("", "", "", "0.500000")
