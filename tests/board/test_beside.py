@@ -159,6 +159,15 @@ def test_what_cannot_be_compared_is_not(found: Row, told: str) -> None:
     assert beside([dataclasses.replace(found, readings={})]) == ([], []), "without a score nothing is said"
 
 
+def test_rendered_rows_are_told_in_one_line() -> None:
+    """Eleven lines of them stood below one measured row."""
+    rendered = [row(name, source="synthetic") for name in ("ststnet", "featref", "svm_flow")]
+    assert beside([*rendered, row("svm_flow")])[1] == [
+        "svm_flow on 3db: no published score of this method is known",
+        "3 rows on rendered faces; there is no published number of those",
+    ]
+
+
 def test_texts() -> None:
     rows = [row("featref"), row("svm_flow")]
     text = board.markdown(rows)
