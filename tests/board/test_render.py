@@ -135,3 +135,12 @@ def test_what_has_no_value_is_null_and_an_empty_cell() -> None:
     assert (told["readings"]["last"]["uf1"], told["readings"]["last"]["uf1_interval"], told["seconds"]) == (None, [None, None], None)
     (line,) = csv.DictReader(io.StringIO(render.as_csv([dataclasses.replace(row, readings={"last": none})])))
     assert (line["uf1"], line["uf1_low"], line["part_smic_uf1"], line["part_smic_uar"]) == ("", "", "", "0.500000")
+
+
+def test_markdown_shows_names_as_they_are() -> None:
+    """A name ends no cell and makes no tag, wherever it stands: in a heading, in a table, among what is not finished."""
+    row = dataclasses.replace(made("m", 0.8), method="a|b\\|<img src=x>&amp;", on="smic<b>", missing=1)
+    text = render.markdown([row])
+    assert text.count("a\\|b\\\\\\|&lt;img src=x>&amp;amp;") == 2
+    assert "<img" not in text
+    assert "<b>" not in text

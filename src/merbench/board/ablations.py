@@ -9,6 +9,7 @@ from merbench import scores
 from merbench.ablations import Ablation
 from merbench.board.columns import duration, interval, number
 from merbench.board.compare import Pair, paired
+from merbench.board.render import line
 from merbench.board.rows import Row, row_of
 from merbench.results import Run
 
@@ -89,5 +90,5 @@ def cells(line: Line) -> tuple[str, ...]:
 
 def markdown(found: Sequence[Line]) -> str:
     """Return the table as Markdown."""
-    body = [COLUMNS, ("---",) * len(COLUMNS), *(cells(line) for line in found)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in body) + f"\n\n{FOOT}\n"
+    body = [COLUMNS, ("---",) * len(COLUMNS), *(cells(each) for each in found)]
+    return "\n".join(map(line, body)) + f"\n\n{FOOT}\n"

@@ -16,7 +16,7 @@ from merbench.board.columns import interval, number
 from merbench.board.flags import Flagged, flagged
 from merbench.board.published import MEASURED, Ours, Published, ours
 from merbench.board.readings import Score
-from merbench.board.render import heading
+from merbench.board.render import escaped, heading, line
 from merbench.board.rows import Row
 
 COLUMNS = ("part", "score", "paper", "ours", "95 % interval", "gap", "oracle-subject", "remark")
@@ -269,12 +269,11 @@ def markdown(rows: Sequence[Row]) -> str:
     found, alone = beside(rows)
     parts = ["# Measured beside published"]
     for each in found:
-        body = [COLUMNS, ("---",) * len(COLUMNS), *(cell.texts for cell in each.cells)]
-        table = "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in body)
-        reasons = "\n".join(f"- {reason}" for reason in each.reasons)
-        parts.append(f"## {each.title}\n\n{heading(each.row)}\n\n{table}\n\nWhy they may differ:\n\n{reasons}")
+        table = "\n".join(map(line, [COLUMNS, ("---",) * len(COLUMNS), *(cell.texts for cell in each.cells)]))
+        reasons = "\n".join(f"- {escaped(reason)}" for reason in each.reasons)
+        parts.append(f"## {escaped(each.title)}\n\n{escaped(heading(each.row))}\n\n{table}\n\nWhy they may differ:\n\n{reasons}")
     if alone:
-        parts.append("Nothing beside:\n\n" + "\n".join(f"- {line}" for line in alone))
+        parts.append("Nothing beside:\n\n" + "\n".join(f"- {escaped(each)}" for each in alone))
     return "\n\n".join([*parts, FOOT]) + "\n"
 
 

@@ -116,19 +116,19 @@ def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
     parts = ["# merbench leaderboard" + (", by the inner epoch" if reading == "inner" else "")]
     for source, found in by_source(rows, reading):
         parts.append(f"## {source}")
-        parts += [f"### {title}\n\n{_table(members, reading)}" for title, members in found]
+        parts += [f"### {escaped(title)}\n\n{_table(members, reading)}" for title, members in found]
     lacking = incomplete(rows)
     if lacking:
-        parts.append("Not finished:\n\n" + "\n".join(f"- {line}" for line in lacking))
+        parts.append("Not finished:\n\n" + "\n".join(f"- {escaped(each)}" for each in lacking))
     return "\n\n".join([*parts, foot(reading)]) + "\n"
 
 
 def _table(members: Sequence[Row], reading: Reading) -> str:
     """Return the lines of one table, that of chance at its end."""
     found = columns(members, reading)
-    lines = [_line(column.name for column in found), _line("---" for _ in found)]
-    lines += [_line(column.of(row) for column in found) for row in members]
-    return "\n".join([*lines, _line(column.chance(members[0]) for column in found)])
+    lines = [line(column.name for column in found), line("---" for _ in found)]
+    lines += [line(column.of(row) for column in found) for row in members]
+    return "\n".join([*lines, line(column.chance(members[0]) for column in found)])
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -205,5 +205,11 @@ def _finite(value: Any) -> Any:
 FORMATS = {"md": markdown, "csv": as_csv, "json": as_json}
 
 
-def _line(parts: Iterable[str]) -> str:
-    return "| " + " | ".join(part.replace("|", "\\|") for part in parts) + " |"
+def line(parts: Iterable[str]) -> str:
+    """Return one line of a Markdown table; what names hold is shown as it is."""
+    return "| " + " | ".join(map(escaped, parts)) + " |"
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: a bar ends no cell, and nothing becomes a tag of HTML."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
