@@ -36,7 +36,7 @@ def test_a_row_of_another_run_or_version_is_made_anew(tmp_path: Path) -> None:
     assert kept is not None
     assert summary.known(run.path, "of other files") is None
     fewer = {name: value for name, value in kept.items() if name != "clips"}
-    without = {"readings": {"last": {}}}
+    without: dict[str, Any] = {"readings": {"last": {}}}
     others: list[Any] = [{**kept, "key": "other"}, fewer, {**kept, "more": 1}, {**kept, **without}, {**kept, "readings": 1}, {}, []]
     for other in others:
         summary.keep(run.path, row.digest, other)
