@@ -90,7 +90,8 @@ def test_chance_without_choice(log: Log) -> None:
     assert scores.chance("oracle-epoch", truth, subjects, 3, 800).uf1 == pytest.approx(0.41, abs=0.02)
     one = [scores.chance(reading, truth, subjects, 3, 1).uf1 for reading in READINGS]
     assert len(set(one)) == 1, "with one epoch there is nothing to choose"
-    assert scores.chance("inner", truth, subjects, 3, 800) == scores.chance("last", truth, subjects, 3, 800)
+    last = [scores.chance(reading, truth, subjects, 3, epochs) for reading in scores.RANKED for epochs in (1, 25, 800)]
+    assert last == last[:1] * 6, "what chooses nothing has one chance for any number of epochs"
 
 
 def test_rows_are_true_and_columns_predicted() -> None:
@@ -288,6 +289,79 @@ def test_paired_test_is_level() -> None:
     assert 8 <= low <= 34  # 20 expected; outside by less than one in a thousand
 
 
-def test_paired_test_refuses_other_shapes() -> None:
-    with pytest.raises(ValueError, match="one shape"):
-        scores.paired_test([0, 1], [0, 1], [[0, 1], [0, 1]], [0, 1], [0, 0], 2)
+def test_paired_test_refuses_other_clips() -> None:
+    with pytest.raises(ValueError, match="the same clips"):
+        scores.paired_test([0, 1], [0, 1], [[0, 1, 0], [0, 1, 1]], [0, 1], [0, 0], 2)
+
+
+def noisy(seed: int, first: int, second: int, share: float = 0.6) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return truth of 90 clips, and predictions of two methods that are right by luck equally often, (seeds, 90)."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, 90)
+    a, b = (np.where(rng.random((seeds, 90)) < share, truth, rng.integers(0, 3, (seeds, 90))) for seeds in (first, second))
+    return truth, a, b
+
+
+SUBJECTS = np.repeat(np.arange(15), 6)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 3), (2, 3), (3, 3)])
+def test_the_paired_difference_is_that_of_the_means_over_all_seeds(first: int, second: int) -> None:
+    truth, a, b = noisy(0, first, second)
+    found = scores.paired_test(truth, a, b, SUBJECTS, np.zeros(90), 3, replicates=200)
+    means = [scores.uf1(scores.confusion(truth, each, 3)).mean() for each in (a, b)]
+    assert found.difference == pytest.approx(means[0] - means[1], abs=1e-12)
+    back = scores.paired_test(truth, b, a, SUBJECTS, np.zeros(90), 3, replicates=200)
+    assert (back.difference, back.interval.low) == pytest.approx((-found.difference, -found.interval.high), abs=1e-12)
+    repeated = scores.paired_test(truth, np.tile(a, (2, 1)), np.tile(b, (2, 1)), SUBJECTS, np.zeros(90), 3, replicates=200)
+    assert repeated.p == found.p, "the same seed twice tells nothing new"
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 2)])
+def test_a_swap_takes_a_subject_in_all_seeds(first: int, second: int) -> None:
+    """Counted out, swap by swap, on what is one prediction after another."""
+    truth, a, b = noisy(1, first, second)
+    found = scores.paired_test(truth, a, b, SUBJECTS, np.zeros(90), 3, replicates=20, seed=4)
+    both = [(one, two) for one, two in zip(range(6), range(6), strict=True)][: math.lcm(first, second)]
+    extreme = 0
+    for swapped in scores.swaps_of(np.random.default_rng([4, 1]), 20, 15):
+        here = swapped[SUBJECTS] == 1
+        gaps = []
+        for one, two in both:
+            x, y = a[one % first], b[two % second]
+            mine, theirs = np.where(here, y, x), np.where(here, x, y)
+            gaps.append(f1_score(truth, mine, average="macro") - f1_score(truth, theirs, average="macro"))
+        extreme += abs(np.mean(gaps)) >= abs(found.difference) - 1e-9
+    assert found.p == (1 + extreme) / 21
+
+
+def test_paired_test_is_level_with_unlike_numbers_of_seeds() -> None:
+    low = 0
+    for seed in range(200):
+        truth, a, b = noisy(seed, 1, 3)
+        low += scores.paired_test(truth, a, b, SUBJECTS, np.zeros(90), 3, replicates=200).p < 0.1
+    assert 8 <= low <= 34  # 20 expected; outside by less than one in a thousand
+
+
+def test_what_has_no_value_is_no_difference() -> None:
+    """A class that no clip has: it was p = 0.0001 where UF1 has no value for one of the two, for nothing is as large as NaN."""
+    truth, subjects = np.array([0, 1] * 10), np.repeat(np.arange(10), 2)
+    wrong = 1 - truth
+    wrong[0] = 2
+    found = scores.paired_test(truth, truth, wrong, subjects, np.zeros(20), 3, replicates=50)
+    assert math.isnan(found.difference)
+    assert found.p == 1
+    both = truth.copy()
+    both[4] = 2
+    swapped = scores.paired_test(truth, both, wrong, subjects, np.zeros(20), 3, replicates=400)
+    assert swapped.difference > 0.3
+    assert swapped.p > 0.4, "half of the swaps leave one of them without a value"
+
+
+def test_an_interval_that_is_hardly_ever_drawn_is_none() -> None:
+    """Twenty classes of one subject each: two draws in a hundred million have them all. It was looked for without end."""
+    truth = np.arange(20)
+    found = scores.bootstrap(truth, truth, truth, np.zeros(20), 20, replicates=20)
+    assert math.isnan(found.low)
+    few = scores.bootstrap(np.arange(4), np.arange(4), np.arange(4), np.zeros(4), 4, replicates=50)
+    assert few == scores.Interval(1, 1), "a tenth of all draws"

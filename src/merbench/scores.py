@@ -6,6 +6,7 @@ pooled over all folds first, and only then read. Functions of a matrix take (...
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,9 @@ RANKED: tuple[Reading, ...] = ("last", "inner")
 """Readings whose choice has not seen the held-out subject. Each is ranked by itself, never with the other."""
 
 REPLICATES = 10_000
+
+DRAWS = 100
+"""Draws a replicate, on average, after which no interval is looked for: hardly any draw of these subjects has every class."""
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
@@ -161,15 +165,16 @@ class Chance:
 def chance(reading: Reading, truth: ArrayLike, subjects: ArrayLike, classes: int, epochs: int, repeats: int = 20, seed: int = 0) -> Chance:
     """Score guesses drawn from the class prior, a fresh draw an epoch, by a reading: what the rule alone is worth.
 
-    No image and no network is involved. With 800 epochs ``oracle-subject`` gives guesses UF1 0.83 on 3DB. ``inner`` has the chance of
-    ``last``: guesses at the training subjects choose an epoch that is as good as any.
+    No image and no network is involved. With 800 epochs ``oracle-subject`` gives guesses UF1 0.83 on 3DB. What chooses nothing has one
+    chance for any number of epochs: ``last``, and ``inner``, since guesses at the training subjects choose an epoch that is as good as any.
     """
     true = _indices(truth, classes)
     edges = np.cumsum(np.bincount(true, minlength=classes) / true.size)[:-1]
-    rng = np.random.default_rng([seed, epochs])
+    among = 1 if reading in RANKED else epochs
+    rng = np.random.default_rng([seed, among])
     taken = []
     for _ in range(repeats):
-        drawn = np.searchsorted(edges, rng.random((1 if reading in RANKED else epochs, true.size)), side="right")
+        drawn = np.searchsorted(edges, rng.random((among, true.size)), side="right")
         taken.append(read("last" if reading in RANKED else reading, drawn, true, subjects, classes))
     matrices = confusion(true, np.stack(taken), classes)
     f, r = uf1(matrices), uar(matrices)
@@ -200,7 +205,8 @@ def bootstrap(
         truth: (N,).
         predicted: (N,), or (seeds, N): the score is averaged over seeds within a replicate.
         subjects, strata: (N,).
-        classes: C. A replicate that misses a class is drawn again; where a class has no clip at all the interval is NaN.
+        classes: C. A replicate that misses a class is drawn again; where a class has no clip at all, or less than about one draw in
+            `DRAWS` has them all, the interval is NaN.
         score: a function of (..., C, C).
     """
     tables, strata_of = _tables(truth, predicted, subjects, strata, classes)
@@ -236,18 +242,26 @@ def paired_test(
     p is the two-sided share of swaps whose difference is at least as large. The interval comes from `bootstrap` draws that
     both methods share.
 
+    With several seeds a subject is swapped in all of them at once, and the difference is that of the two means over seeds. Seeds are no
+    further sample of subjects: to swap them one by one would make p small for methods that differ by nothing but their luck with these
+    people. `paired_seeds` says which seed is swapped with which.
+
+    A swap that leaves the score without a value counts as one that does as much: p is 1 where the difference itself has none.
+
     Args:
         truth, subjects, strata: (N,).
-        a, b: (N,), or (seeds, N) with the same number of seeds.
+        a, b: (N,), or (seeds, N); they may have unlike numbers of seeds.
         classes, score, replicates, seed: as in `bootstrap`.
 
     Raises:
-        ValueError: a and b have different shapes.
+        ValueError: a and b are of other numbers of clips.
     """
-    if np.shape(a) != np.shape(b):
-        raise ValueError(f"a paired test needs predictions of one shape, not {np.shape(a)} and {np.shape(b)}")
+    if np.shape(a)[-1:] != np.shape(b)[-1:]:
+        raise ValueError(f"a paired test needs predictions of the same clips, not of {np.shape(a)[-1:]} and {np.shape(b)[-1:]}")
     first, strata_of = _tables(truth, a, subjects, strata, classes)
     second, _ = _tables(truth, b, subjects, strata, classes)
+    one, two = paired_seeds(len(first), len(second))
+    first, second = first[one], second[two]
 
     def gap(x: Any, y: Any) -> Any:
         return score(x).mean(0) - score(y).mean(0)
@@ -255,13 +269,23 @@ def paired_test(
     seen = float(gap(first.sum(1), second.sum(1)))
     swaps = swaps_of(np.random.default_rng([seed, 1]), replicates, first.shape[1])
     swapped = _weighted(1 - swaps, first, score, plus=(swaps, second)) - _weighted(swaps, first, score, plus=(1 - swaps, second))
-    extreme = int((np.abs(swapped) >= abs(seen) - 1e-12).sum())
+    extreme = replicates - int((np.abs(swapped) < abs(seen) - TIE).sum())
     weights = _draw(first[0].sum(-1), strata_of, replicates, seed)
     if weights is None:
         interval = Interval(np.nan, np.nan)
     else:
         interval = _interval(_weighted(weights, first, score) - _weighted(weights, second, score))
     return Paired(seen, interval, (1 + extreme) / (1 + replicates))
+
+
+def paired_seeds(first: int, second: int) -> tuple[Ints, Ints]:
+    """Return which seeds of two methods are swapped with one another, positions of the first's and of the second's.
+
+    Of equal numbers each with its like: seeds of a fold are independent, so any pairing is as good. Of unlike numbers each is repeated up to
+    their least common multiple, so that every seed counts as often as the others of its method and the difference stays that of the means.
+    """
+    both = np.arange(math.lcm(first, second))
+    return both % first, both % second
 
 
 def swaps_of(rng: np.random.Generator, replicates: int, subjects: int) -> Floats:
@@ -314,13 +338,16 @@ def _tables(truth: ArrayLike, predicted: ArrayLike, subjects: ArrayLike, strata:
 
 
 def _draw(class_counts: Ints, strata: NDArray[Any], replicates: int, seed: int) -> Floats | None:
-    """Return how often each subject is drawn, (replicates, subjects), every class present in each; None where that cannot be."""
+    """Return how often each subject is drawn, (replicates, subjects), every class present in each; None where that cannot be, or hardly."""
     if (class_counts.sum(0) == 0).any():
         return None
     rng = np.random.default_rng(seed)
     weights = np.zeros((replicates, len(strata)))
-    missing = np.arange(replicates)
+    missing, left = np.arange(replicates), DRAWS * replicates
     while missing.size:
+        left -= missing.size
+        if left < 0:
+            return None
         for stratum in np.unique(strata):
             members = np.flatnonzero(strata == stratum)
             drawn = rng.multinomial(members.size, np.full(members.size, 1 / members.size), size=missing.size)

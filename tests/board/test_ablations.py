@@ -42,7 +42,7 @@ def test_an_unfinished_ablation_says_what_is_missing(tmp_path: Path) -> None:
     next(less.path.glob("folds/*s0.parquet")).unlink()
     (_, line) = ablations.lines(whole, [(WITHOUT, less)])
     assert line.pair is None
-    assert ablations.cells(line)[1] == "not run: 1 folds missing"
+    assert ablations.cells(line)[1] == "not run: 1 fold missing"
 
 
 @pytest.mark.parametrize(

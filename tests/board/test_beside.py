@@ -17,7 +17,8 @@ from merbench.board import published as listed
 from merbench.board.beside import Beside, beside
 from merbench.board.flags import class_counts, counts_of, flagged
 from merbench.board.published import ours, published
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from merbench.config import shipped
 from merbench.data import manifest
 from merbench.errors import UserError
@@ -156,6 +157,15 @@ def test_what_cannot_be_compared_is_not(found: Row, told: str) -> None:
     assert told in said
     assert told in board.markdown([found])
     assert beside([dataclasses.replace(found, readings={})]) == ([], []), "without a score nothing is said"
+
+
+def test_rendered_rows_are_told_in_one_line() -> None:
+    """Eleven lines of them stood below one measured row."""
+    rendered = [row(name, source="synthetic") for name in ("ststnet", "featref", "svm_flow")]
+    assert beside([*rendered, row("svm_flow")])[1] == [
+        "svm_flow on 3db: no published score of this method is known",
+        "3 rows on rendered faces; there is no published number of those",
+    ]
 
 
 def test_texts() -> None:

@@ -6,14 +6,16 @@ import csv
 import dataclasses
 import io
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from merbench.board import render
-from merbench.board.columns import Column, columns, fitting, milliseconds, optimism
-from merbench.board.rows import Row, Score
+from merbench.board.columns import Column, columns, fitting, guessed, milliseconds, optimism
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from tests.board.test_ranking import made
 
 
@@ -49,7 +51,7 @@ def test_every_column_says_what_the_row_has() -> None:
         "CASME II": "0.7100 / 0.7200",
         "oracle-subject": "0.7500",
         "optimism gap": "+0.1400",
-        "chance by oracle": "0.6600",
+        "chance by oracle": "0.66 ± 0.04",
         "seeds": "1",
         "parameters": "1,683",
         "a fold": "12.0 s",
@@ -71,16 +73,32 @@ def test_what_is_not_known_is_a_dash_and_what_was_not_run_says_so() -> None:
     assert optimism(bare) is None
 
 
+def test_a_column_in_which_nobody_has_anything_is_left_out() -> None:
+    last = row().readings["last"]
+    closed = row("closed", parameters=0, clip_seconds=None, peak_mib=None, total_seconds=None)
+    closed = dataclasses.replace(closed, readings={"last": last, "inner": last})
+    assert not {"optimism gap", "chance by oracle", "memory", "a clip", "all folds"} & told(closed).keys()
+    assert told(closed)["oracle-subject"] == "not run", "but a reading that was not run says so"
+    assert told(closed, row())["optimism gap"] == ""
+    assert told(closed, row())["memory"] == "-"
+    assert {"#", "method", "UF1", "run"} <= told(dataclasses.replace(closed, places={})).keys()
+
+
+def test_chance_without_a_value_is_a_dash() -> None:
+    none = dataclasses.replace(row().readings["last"], chance_uf1=math.nan, chance_uf1_sd=math.nan)
+    assert guessed(none) == "-"
+
+
 def test_the_line_of_chance_is_of_the_last_epoch() -> None:
     found = columns([row()])
-    assert [column.chance(row()) for column in found if column.chance(row())] == ["chance (guesses)", "0.3300"]
+    assert [column.chance(row()) for column in found if column.chance(row())] == ["chance (guesses)", "0.33 ± 0.04"]
 
 
 def test_another_reading_has_its_columns_where_a_row_has_it() -> None:
     one = row()
     more = dataclasses.replace(one, readings={**one.readings, "oracle-epoch": dataclasses.replace(one.readings["last"], uf1=0.64)})
     assert told(more)["oracle-epoch"] == "0.6400"
-    assert told(more)["chance by oracle-epoch"] == "0.3300"
+    assert told(more)["chance by oracle-epoch"] == "0.33 ± 0.04"
     assert told(one, more)["oracle-epoch"] == "not run"
 
 

@@ -15,7 +15,8 @@ from merbench import scores
 from merbench.board import ranking, render
 from merbench.board.compare import taken
 from merbench.board.ranking import placed, places
-from merbench.board.rows import Row, Score, row_of
+from merbench.board.readings import Score
+from merbench.board.rows import Row, row_of
 from tests.board.test_rows import make_run
 
 SUBJECTS, CLIPS, CLASSES = 14, 6, 3
@@ -71,7 +72,7 @@ def fixed(p: dict[frozenset[str], float], rows: Sequence[Row]) -> Callable[..., 
 
 
 def test_p_is_that_of_the_paired_test(tmp_path: Path) -> None:
-    """Also of unlike numbers of seeds, of which the first are compared."""
+    """Also of unlike numbers of seeds, of which all are taken."""
     asked = {"a": (0.3, 1), "b": (0.8, 3), "c": (0.75, 2)}
     runs = [make_run(tmp_path, name, quality=quality, seeds=seeds) for name, (quality, seeds) in asked.items()]
     judged = [ranking._judged(row_of(run), "last") for run in runs]
@@ -79,11 +80,22 @@ def test_p_is_that_of_the_paired_test(tmp_path: Path) -> None:
     read = [taken(run, "last") for run in runs]
     for (a, b), p in found.items():
         (table, first), (_, second) = read[a], read[b]
-        seeds = min(len(first), len(second))
-        test = scores.paired_test(table.truth, first[:seeds], second[:seeds], table.subjects, table.databases, 3, replicates=2000)
-        assert p == test.p
+        assert p == scores.paired_test(table.truth, first, second, table.subjects, table.databases, 3, replicates=2000).p
     assert min(found.values()) < 0.005, "two of 1,024 swaps of ten subjects do as much"
     assert max(found.values()) > 0.05
+
+
+def test_a_swap_that_leaves_no_score_is_no_evidence() -> None:
+    """No clip is of the third class, which each takes one clip for: half of the swaps leave one without a UF1."""
+    good, poor = np.zeros((1, SUBJECTS, 3, 3), np.int64), np.zeros((1, SUBJECTS, 3, 3), np.int64)
+    good[..., 0, 0] = good[..., 1, 1] = poor[..., 0, 1] = poor[..., 1, 0] = 3
+    good[:, 0, 0, :] = poor[:, 1, 0, :] = (2, 0, 1)
+    judged = [ranking._judged(of_tables(name, tables), "last") for name, tables in (("good", good), ("poor", poor))]
+    assert ranking.compared(judged, [(0, 1)], 1000)[0, 1] > 0.4
+    for one in (good, poor):
+        one[:, :2, 0, :] = (2, 1, 0)
+    judged = [ranking._judged(of_tables(name, tables), "last") for name, tables in (("good", good), ("poor", poor))]
+    assert ranking.compared(judged, [(0, 1)], 1000)[0, 1] == 1, "UF1 has no value at all"
 
 
 def test_places_leave_open_what_noise_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,10 +144,11 @@ def test_so_many_rows_that_ten_thousand_swaps_cannot_tell(monkeypatch: pytest.Mo
         return dict.fromkeys(pairs, 1.0)
 
     monkeypatch.setattr(ranking, "compared", none_is_better)
-    places(rows)
-    places(rows[:20])
+    for many in (33, 32, 22, 20):
+        places(rows[:many])
     assert len(rows) * 16 / (1 + asked[0]) < ranking.ALPHA
-    assert asked[1] == scores.REPLICATES
+    assert asked == [40_000, 20_000, 10_000, 10_000], "in leaps: with each number of swaps every pair is tested anew"
+    assert [ranking.replicates_for(pairs) for pairs in (0, 1, 250, 251)] == [10_000, 10_000, 10_000, 20_000]
 
 
 def test_more_swaps_than_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

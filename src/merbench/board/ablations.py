@@ -9,15 +9,16 @@ from merbench import scores
 from merbench.ablations import Ablation
 from merbench.board.columns import duration, interval, number
 from merbench.board.compare import Pair, paired
+from merbench.board.render import line
 from merbench.board.rows import Row, row_of
 from merbench.results import Run
 
-COLUMNS = ("ablation", "UF1", "95 % interval", "UAR", "difference", "95 % interval", "p", "parameters", "a fold", "memory", "the paper")
+COLUMNS = ("ablation", "UF1", "95 % interval", "UAR", "difference", "its 95 % interval", "p", "parameters", "a fold", "memory", "the paper")
 WHOLE = "the whole method"
 
 FOOT = (
-    "Last epoch, pooled over all folds. difference: UF1 of the ablation less that of the whole method, with interval and p of the test paired over "
-    "subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it is no more than luck."
+    "Last epoch, pooled over all folds, means over seeds. difference: UF1 of the ablation less that of the whole method, with interval and p of the "
+    "test paired over subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it is no more than luck."
 )
 
 
@@ -67,7 +68,7 @@ def cells(line: Line) -> tuple[str, ...]:
     """Return a line's cells, one per entry of COLUMNS."""
     name, paper = (line.ablation.name, line.ablation.paper) if line.ablation else (WHOLE, "")
     if line.row is None or not line.row.readings:
-        why = line.why or (f"{line.row.missing} folds missing" if line.row else "")
+        why = line.why or (f"{line.row.missing} fold{'s' if line.row.missing > 1 else ''} missing" if line.row else "")
         return (name, f"not run: {why}", *("",) * (len(COLUMNS) - 3), paper)
     last = line.row.readings["last"]
     against = ("", "", "")
@@ -89,5 +90,5 @@ def cells(line: Line) -> tuple[str, ...]:
 
 def markdown(found: Sequence[Line]) -> str:
     """Return the table as Markdown."""
-    body = [COLUMNS, ("---",) * len(COLUMNS), *(cells(line) for line in found)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in body) + f"\n\n{FOOT}\n"
+    body = [COLUMNS, ("---",) * len(COLUMNS), *(cells(each) for each in found)]
+    return "\n".join(map(line, body)) + f"\n\n{FOOT}\n"

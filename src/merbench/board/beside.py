@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from merbench.board.columns import interval, number
 from merbench.board.flags import Flagged, flagged
 from merbench.board.published import MEASURED, Ours, Published, ours
-from merbench.board.render import heading
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.render import escaped, heading, line
+from merbench.board.rows import Row
 
 COLUMNS = ("part", "score", "paper", "ours", "95 % interval", "gap", "oracle-subject", "remark")
 
@@ -107,21 +108,24 @@ def beside(rows: Iterable[Row]) -> tuple[list[Beside], list[str]]:
     Rows on rendered faces are never compared: a paper's number says nothing of them.
     """
     known = ours()
-    found, alone = [], []
+    found, alone, rendered = [], [], 0
     for row in rows:
         if not row.readings:
             continue
+        if row.source == "synthetic":
+            rendered += 1
+            continue
         theirs = [each for each in flagged() if each.one.method in known and known[each.one.method].method == _method(row)]
         matched = [each for each in theirs if _same(row, each.one)]
-        if row.source == "synthetic":
-            alone.append(f"{row.method} on {row.on}: rendered faces; there is no published number of those")
-        elif not theirs:
+        if not theirs:
             alone.append(f"{row.method} on {row.on}: no published score of this method is known")
         elif not matched:
             alone.append(f"{row.method} on {row.on}: no published score of this method is of {row.scheme}, {row.protocol}, these databases")
         for name, source in dict.fromkeys((each.one.method, each.one.source) for each in matched):
             of_source = [each for each in matched if (each.one.method, each.one.source) == (name, source)]
             found += [Beside(row, name, source, _reasons(row, of_source, known[name]), _cells(row, of_source))]
+    if rendered:
+        alone.append(f"{rendered} row{'s' if rendered > 1 else ''} on rendered faces; there is no published number of those")
     return found, list(dict.fromkeys(alone))
 
 
@@ -132,7 +136,7 @@ def _method(row: Row) -> str:
 def _same(row: Row, one: Published) -> bool:
     """Return whether a row has clips, classes and folds of a published one: also where it learnt from fewer databases."""
     scheme, protocol, _ = MEASURED[one.protocol]
-    return row.source != "synthetic" and (row.scheme, row.protocol) == (scheme, protocol) and _scored(row, one) is not None
+    return (row.scheme, row.protocol) == (scheme, protocol) and _scored(row, one) is not None
 
 
 def _scored(row: Row, one: Published) -> str | None:
@@ -265,12 +269,11 @@ def markdown(rows: Sequence[Row]) -> str:
     found, alone = beside(rows)
     parts = ["# Measured beside published"]
     for each in found:
-        body = [COLUMNS, ("---",) * len(COLUMNS), *(cell.texts for cell in each.cells)]
-        table = "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in body)
-        reasons = "\n".join(f"- {reason}" for reason in each.reasons)
-        parts.append(f"## {each.title}\n\n{heading(each.row)}\n\n{table}\n\nWhy they may differ:\n\n{reasons}")
+        table = "\n".join(map(line, [COLUMNS, ("---",) * len(COLUMNS), *(cell.texts for cell in each.cells)]))
+        reasons = "\n".join(f"- {escaped(reason)}" for reason in each.reasons)
+        parts.append(f"## {escaped(each.title)}\n\n{escaped(heading(each.row))}\n\n{table}\n\nWhy they may differ:\n\n{reasons}")
     if alone:
-        parts.append("Nothing beside:\n\n" + "\n".join(f"- {line}" for line in alone))
+        parts.append("Nothing beside:\n\n" + "\n".join(f"- {escaped(each)}" for each in alone))
     return "\n\n".join([*parts, FOOT]) + "\n"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import scores
-from merbench.board.rows import Table
+from merbench.board.joined import Table
 
 SAME = 1e-9
 """Apart, two quantities are one."""

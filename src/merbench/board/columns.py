@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from merbench.board.rows import Row, Score
+from merbench.board.readings import Score
+from merbench.board.rows import Row
 from merbench.data import databases
 from merbench.scores import RANKED, Reading
 
-NOT_RUN = "not run"
+NOT_RUN, NOT_KNOWN = "not run", "-"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Column:
 
 
 def columns(rows: Sequence[Row], reading: Reading = "last") -> list[Column]:
-    """Return all columns of one table, in order; those of parts and of other readings where a row has them.
+    """Return all columns of one table, in order; those in which no row has anything are left out.
 
     Args:
         rows: of the table.
@@ -41,10 +42,10 @@ def columns(rows: Sequence[Row], reading: Reading = "last") -> list[Column]:
     def cell(of: Callable[[Score], str], otherwise: str = "") -> Callable[[Row], str]:
         return lambda row: of(row.readings[reading]) if reading in row.readings else otherwise
 
-    return [
+    found = [
         Column("#", lambda row: place(row, reading), 0),
         Column("method", lambda row: row.method, 0, lambda _: "chance (guesses)"),
-        Column("UF1", cell(lambda score: number(score.uf1), NOT_RUN), 0, lambda row: number(row.readings["last"].chance_uf1)),
+        Column("UF1", cell(lambda score: number(score.uf1), NOT_RUN), 0, lambda row: guessed(row.readings["last"])),
         Column("95 % interval", cell(lambda score: interval(score.uf1_interval)), 1),
         Column("UAR", cell(lambda score: number(score.uar)), 2),
         Column("accuracy", cell(lambda score: number(score.accuracy)), 5),
@@ -56,11 +57,12 @@ def columns(rows: Sequence[Row], reading: Reading = "last") -> list[Column]:
         Column("parameters", lambda row: f"{row.parameters:,}" if row.parameters else "none", 8),
         Column("a fold", lambda row: duration(row.seconds), 9),
         Column("all folds", lambda row: duration(row.total_seconds), 11),
-        Column("memory", lambda row: f"{row.peak_mib:,.0f} MiB" if row.peak_mib else "-", 12),
+        Column("memory", lambda row: f"{row.peak_mib:,.0f} MiB" if row.peak_mib else NOT_KNOWN, 12),
         Column("a clip", lambda row: milliseconds(row.clip_seconds), 10),
         Column("annotations", lambda row: row.annotations[:6], 15),
         Column("run", lambda row: row.key[:8], 0),
     ]
+    return [column for column in found if column.rank == 0 or any(column.of(row) not in ("", NOT_KNOWN) for row in rows)]
 
 
 def _parts(rows: Sequence[Row], reading: Reading) -> list[Column]:
@@ -73,7 +75,7 @@ def _parts(rows: Sequence[Row], reading: Reading) -> list[Column]:
 def _part(database: str, reading: Reading) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         part = row.readings[reading].parts.get(database) if reading in row.readings else None
-        return f"{number(part[0])} / {number(part[1])}" if part else "-"
+        return f"{number(part[0])} / {number(part[1])}" if part else NOT_KNOWN
 
     return cell
 
@@ -83,7 +85,7 @@ def _other(reading: Reading) -> Callable[[Row], str]:
 
 
 def _chance(reading: Reading) -> Callable[[Row], str]:
-    return lambda row: number(row.readings[reading].chance_uf1) if reading in row.readings else ""
+    return lambda row: guessed(row.readings[reading]) if reading in row.readings else ""
 
 
 def _oracle_subject() -> list[Column]:
@@ -132,18 +134,23 @@ def place(row: Row, reading: Reading = "last") -> str:
 
 def number(value: float) -> str:
     """Return a score with four places, as the field prints them; a dash where there is none."""
-    return "-" if math.isnan(value) else f"{value:.4f}"
+    return NOT_KNOWN if math.isnan(value) else f"{value:.4f}"
+
+
+def guessed(score: Score) -> str:
+    """Return ``0.34 ± 0.03``: what guesses score by a reading, and how far one guess lies from another; dashes where there is none."""
+    return NOT_KNOWN if math.isnan(score.chance_uf1) else f"{score.chance_uf1:.2f} ± {score.chance_uf1_sd:.2f}"
 
 
 def interval(pair: tuple[float, float]) -> str:
     """Return ``.655 to .777``."""
-    return "-" if math.isnan(pair[0]) else f"{pair[0]:.3f} to {pair[1]:.3f}"
+    return NOT_KNOWN if math.isnan(pair[0]) else f"{pair[0]:.3f} to {pair[1]:.3f}"
 
 
 def duration(seconds: float | None) -> str:
     """Return ``12.3 s``, ``4 min 10 s`` or ``2 h 5 min``."""
     if seconds is None:
-        return "-"
+        return NOT_KNOWN
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -153,7 +160,7 @@ def duration(seconds: float | None) -> str:
 def milliseconds(seconds: float | None) -> str:
     """Return ``0.41 ms``, ``12 ms`` or ``1.3 s``."""
     if seconds is None:
-        return "-"
+        return NOT_KNOWN
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import scores
-from merbench.board.rows import Table, predictions
+from merbench.board.columns import number
+from merbench.board.joined import Table, joined
 from merbench.errors import UserError
 from merbench.foldfile import fold_name
 from merbench.results import Run, runs_in
@@ -24,8 +26,9 @@ def find(root: Path, named: str) -> Run:
         UserError: none or several have it.
     """
     for folder in (Path(named), root / named):
-        if named and (folder / "request.yaml").is_file():
-            return Run(folder)
+        with contextlib.suppress(OSError):  # a name longer than the disk has is none of a folder
+            if named and (folder / "request.yaml").is_file():
+                return Run(folder)
     runs = runs_in(root)
     requests = {}
     for run in runs:
@@ -38,7 +41,7 @@ def find(root: Path, named: str) -> Run:
     told = [(run.path.name, requests[run.path]) for run in (found or runs) if run.path in requests]
     known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.protocol}, {request.preset}" for key, request in told)
     raise UserError(
-        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named}'",
+        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named[:60]}'",
         where=root.absolute(),
         remedy=f"name one of:\n{known}" if known else "merbench bench makes runs",
     )
@@ -53,8 +56,8 @@ class Pair:
 
     Attributes:
         table: of the clips.
-        seeds: how many complete ones each run has; the first of both are paired.
-        means: by score, of each run over these seeds.
+        seeds: how many complete ones each run has; all are taken.
+        means: by score, of each run over its seeds.
         tests: by score, of the difference, first less second.
     """
 
@@ -77,14 +80,31 @@ def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
             where=f"{a.path} and {b.path}",
             remedy="compare runs of one table",
         )
-    seeds, classes = min(len(first), len(second)), len(a.provenance.classes)
-    pair = (first[:seeds], second[:seeds])
+    means, tests = tested(table.truth, first, second, table.subjects, table.databases, len(a.provenance.classes))
+    return Pair(table, (len(first), len(second)), means, tests)
+
+
+def tested(
+    truth: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    subjects: NDArray[np.str_],
+    databases: NDArray[np.str_],
+    classes: int,
+) -> tuple[dict[str, tuple[float, float]], dict[str, scores.Paired]]:
+    """Return by score the means over seeds of two sets of predictions, and the paired test of their difference.
+
+    Args:
+        truth, subjects, databases: (N,), of both.
+        first, second: (seeds, N), of any two numbers of seeds.
+        classes: C.
+    """
     means, tests = {}, {}
     for name, score in SCORES.items():
-        ones = [float(score(scores.confusion(table.truth, each, classes)).mean()) for each in pair]
-        means[name] = (ones[0], ones[1])
-        tests[name] = scores.paired_test(table.truth, *pair, table.subjects, table.databases, classes, score)
-    return Pair(table, (len(first), len(second)), means, tests)
+        one, two = (float(score(scores.confusion(truth, each, classes)).mean()) for each in (first, second))
+        means[name] = (one, two)
+        tests[name] = scores.paired_test(truth, first, second, subjects, databases, classes, score)
+    return means, tests
 
 
 def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
@@ -94,23 +114,33 @@ def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
         UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
     pair = paired(a, b, reading)
-    seeds, subjects = min(pair.seeds), len(set(pair.table.subjects.tolist()))
+    subjects = len(set(pair.table.subjects.tolist()))
     lines = [
         f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
-        f"{reading} epoch, {seeds} seed{'s' if seeds > 1 else ''}, predictions swapped by subject {scores.REPLICATES:,} times",
+        f"{reading} epoch, {seeds_told(*pair.seeds)}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
-    if pair.seeds[0] != pair.seeds[1]:
-        lines.append(f"one has {pair.seeds[0]} seeds, the other {pair.seeds[1]}: the first {seeds} of each are compared")
     if a.request.protocol != b.request.protocol:
         lines.append(f"protocols differ: {a.request.protocol} against {b.request.protocol}; they learnt from other clips")
     if a.request.preset != b.request.preset:
         lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
-    for name, test in pair.tests.items():
-        lines.append(
-            f"{name}  {pair.means[name][0]:.4f} - {pair.means[name][1]:.4f} = {test.difference:+.4f}"
-            f"  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p {'<' if test.p * scores.REPLICATES < 1.5 else '='} {max(test.p, 1 / scores.REPLICATES):.4f}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(difference_told(name, pair.means[name], test) for name, test in pair.tests.items())])
+
+
+def seeds_told(first: int, second: int) -> str:
+    """Return ``1 seed`` or ``means over 3 seeds against 1``."""
+    if first == second:
+        return "1 seed" if first == 1 else f"means over {first} seeds each"
+    return f"means over {first} seed{'s' if first > 1 else ''} against {second}"
+
+
+def difference_told(name: str, means: tuple[float, float], test: scores.Paired) -> str:
+    """Return a score of two, their difference, its interval and p; dashes where the score has no value."""
+    if math.isnan(test.difference):
+        return f"{name}  {number(means[0])} against {number(means[1])}: no difference can be told, a class never occurs"
+    interval = "-" if math.isnan(test.interval.low) else f"{test.interval.low:+.3f} to {test.interval.high:+.3f}"
+    least = test.p * scores.REPLICATES < 1.5
+    p = f"< {1 / scores.REPLICATES:.4f}" if least else f"= {test.p:.4f}"
+    return f"{name}  {means[0]:.4f} - {means[1]:.4f} = {test.difference:+.4f}  95 % interval {interval}  p {p}"
 
 
 def taken(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
@@ -123,15 +153,15 @@ def taken(run: Run, reading: Reading) -> tuple[Table, NDArray[np.int64]]:
 
 
 def complete(run: Run) -> list[Table]:
-    """Return the predictions of each seed that has all its folds.
+    """Return the predictions of each seed that has all its folds; clips and truth are the same in all.
 
     Raises:
-        UserError: none has.
+        UserError: none has, or they do not fit together.
     """
-    finished, held_out = run.finished(), run.described()[1].folds
+    finished, provenance = run.finished(), run.described()[1]
     seeds = sorted({int(name.rsplit("--s", 1)[1]) for name in finished})
-    names = {seed: [fold_name(each, seed) for each in held_out] for seed in seeds}
-    tables = [predictions(run, run.results(names[seed])) for seed in seeds if finished.issuperset(names[seed])]
+    names = {seed: [fold_name(each, seed) for each in provenance.folds] for seed in seeds}
+    tables = joined(run, [run.results(names[seed]) for seed in seeds if finished.issuperset(names[seed])], provenance.clips)
     if not tables:
         raise UserError("no seed of this run has all its folds", where=run.path, remedy="run its command again to finish it")
     return tables

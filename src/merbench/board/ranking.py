@@ -31,7 +31,7 @@ ALPHA = 0.05
 FILE = "ranking.json"
 """In the folder of all runs: p by pair. A view; it may be deleted at any time."""
 
-FORMAT = 1
+FORMAT = 2
 """Of that file; raised when p is computed in another way."""
 
 LARGEST = 2**24
@@ -94,7 +94,7 @@ def places(rows: Sequence[Row], reading: Reading = "last", kept: Known | None = 
         known: takes p of all pairs of these rows.
     """
     pairs = list(itertools.combinations(range(len(rows)), 2))
-    replicates = max(scores.REPLICATES, math.ceil(2 * len(pairs) / ALPHA))  # with fewer, Holm's smallest p could never be below alpha
+    replicates = replicates_for(len(pairs))
     names = [_name(rows[a], rows[b], reading, replicates) for a, b in pairs]
     found = {pair: kept[name] for pair, name in zip(pairs, names, strict=True) if kept and name in kept}
     judged = [_judged(row, reading) for row in rows]
@@ -110,12 +110,22 @@ def places(rows: Sequence[Row], reading: Reading = "last", kept: Known | None = 
     return [(1 + better[index], len(rows) - worse[index]) for index in range(len(rows))]
 
 
+def replicates_for(pairs: int) -> int:
+    """Return how many swaps are made where so many pairs are tested: with too few, Holm's smallest p could never be below `ALPHA`.
+
+    They are doubled, so that a further row of a long table hardly ever makes every pair be tested again.
+    """
+    replicates = scores.REPLICATES
+    while replicates * ALPHA < 2 * pairs:
+        replicates *= 2
+    return replicates
+
+
 def compared(judged: Sequence[Judged], pairs: Sequence[tuple[int, int]], replicates: int) -> dict[tuple[int, int], float]:
     """Return p of `scores.paired_test` for pairs of rows: the same swaps, drawn once for all of them.
 
     Swapping a subject between two rows adds to one what it takes from the other, and every sum is of whole clips, so what a swap moves is
-    summed once a row, and a pair costs a subtraction. Of rows with unlike numbers of seeds the first of both are compared. Rows that do
-    not judge the same clips of the same subjects cannot be told apart: p is 1.
+    summed once a row, and a pair costs a subtraction. Rows that do not judge the same clips of the same subjects cannot be told apart: p is 1.
 
     Args:
         judged: rows.
@@ -131,12 +141,12 @@ def compared(judged: Sequence[Judged], pairs: Sequence[tuple[int, int]], replica
         swaps = {subjects: scores.swaps_of(rng, many, subjects) for subjects, rng in rngs.items()}
         moved = {index: _moved(judged[index], swaps[len(judged[index].subjects)]) for index in {i for pair in comparable for i in pair}}
         for a, b in comparable:
-            seeds = min(len(judged[a].hits), len(judged[b].hits))
+            pairs_of_seeds = np.transpose(scores.paired_seeds(len(judged[a].hits), len(judged[b].hits)))
             gap = np.zeros(many)
-            for seed in range(seeds):
-                change = moved[b][seed] - moved[a][seed]
-                gap += _uf1(judged[a], seed, change) - _uf1(judged[b], seed, -change)
-            extreme[a, b] += int((np.abs(gap / seeds) >= seen[a, b] - 1e-12).sum())
+            for one, two in pairs_of_seeds:
+                change = moved[b][two] - moved[a][one]
+                gap += _uf1(judged[a], one, change) - _uf1(judged[b], two, -change)
+            extreme[a, b] += many - int((np.abs(gap / len(pairs_of_seeds)) < seen[a, b] - scores.TIE).sum())
     return {pair: (1 + extreme[pair]) / (1 + replicates) if pair in extreme else 1.0 for pair in pairs}
 
 
@@ -174,10 +184,10 @@ def _column(*counts: Ints) -> Ints:
 
 
 def _difference(a: Judged, b: Judged) -> float:
-    """Return by how much the UF1 of one exceeds that of the other, over the seeds that both have."""
-    seeds = min(len(a.hits), len(b.hits))
+    """Return by how much the UF1 of one exceeds that of the other, means over the seeds of each."""
     still = np.zeros((2 * a.truth.shape[1], 1))
-    return sum(float(_uf1(a, seed, still)[0] - _uf1(b, seed, still)[0]) for seed in range(seeds)) / seeds
+    one, two = (float(np.mean([_uf1(each, seed, still)[0] for seed in range(len(each.hits))])) for each in (a, b))
+    return one - two
 
 
 def _name(a: Row, b: Row, reading: Reading, replicates: int) -> str:

@@ -9,28 +9,58 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from merbench.board.columns import columns, optimism
 from merbench.board.columns import duration as duration  # these three under their old name too
 from merbench.board.columns import interval as interval
 from merbench.board.columns import number as number
 from merbench.board.rows import Row
+from merbench.data import schemes
 from merbench.scores import RANKED, Reading
+
+SOURCES = {
+    "frames": "Frames of the databases",
+    "published-flow": "Published flow images: 28 pixels, made by others of frames that are not known",
+    "synthetic": "Rendered faces: they show that a method learns, and nothing of how good it is on people",
+}
+"""What each source of data is, in the order in which its tables stand."""
+
+
+def by_source(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, list[tuple[str, list[Row]]]]]:
+    """Return the tables of each source of data with what that source is, as `tables` orders them."""
+    found: dict[str, list[tuple[str, list[Row]]]] = {}
+    for title, members in tables(rows, reading):
+        source = members[0].source
+        found.setdefault(SOURCES.get(source, source.replace("-", " ")), []).append((title, members))
+    return list(found.items())
 
 
 def tables(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, list[Row]]]:
-    """Group rows that may be ranked with one another, each group by UF1 of a reading, with its heading; rows without the reading come last."""
+    """Group rows that may be ranked with one another, each group by UF1 of a reading, with its heading; rows without the reading come last.
+
+    Frames of the databases come first, rendered faces last; of one source whole sets before small and quick ones, leaving a subject out
+    before any other protocol, ``megc3`` before other schemes, and composites before their parts.
+    """
     grouped: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.readings:
             grouped.setdefault(row.table, []).append(row)
     ordered = []
-    for _, members in sorted(grouped.items()):
+    for members in sorted(grouped.values(), key=_standing):
         members.sort(key=lambda row: (_worst_first(row, reading), row.method))
         names = Counter(row.method for row in members)
         members[:] = [replace(row, method=f"{row.method} ({row.key[:6]})") if names[row.method] > 1 else row for row in members]
         ordered.append((heading(members[0]), members))
     return ordered
+
+
+def _standing(members: Sequence[Row]) -> tuple[int | str, ...]:
+    """Return what tables are sorted by."""
+    row, sources = members[0], list(SOURCES)
+    place = sources.index(row.source) if row.source in sources else len(sources)
+    small, usual = int(schemes.is_mini(row.scheme)), int(not row.scheme.startswith("megc3"))
+    return (place, row.source, small, row.preset, int(row.protocol != "loso"), usual, row.scheme, -row.clips, *row.table)
 
 
 def _worst_first(row: Row, reading: Reading) -> float:
@@ -84,16 +114,21 @@ def foot(reading: Reading = "last") -> str:
 def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
     """Return the board as Markdown, ranked by a reading."""
     parts = ["# merbench leaderboard" + (", by the inner epoch" if reading == "inner" else "")]
-    for title, members in tables(rows, reading):
-        found = columns(members, reading)
-        lines = [_line(column.name for column in found), _line("---" for _ in found)]
-        lines += [_line(column.of(row) for column in found) for row in members]
-        lines.append(_line(column.chance(members[0]) for column in found))
-        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    for source, found in by_source(rows, reading):
+        parts.append(f"## {source}")
+        parts += [f"### {escaped(title)}\n\n{_table(members, reading)}" for title, members in found]
     lacking = incomplete(rows)
     if lacking:
-        parts.append("Not finished:\n\n" + "\n".join(f"- {line}" for line in lacking))
+        parts.append("Not finished:\n\n" + "\n".join(f"- {escaped(each)}" for each in lacking))
     return "\n\n".join([*parts, foot(reading)]) + "\n"
+
+
+def _table(members: Sequence[Row], reading: Reading) -> str:
+    """Return the lines of one table, that of chance at its end."""
+    found = columns(members, reading)
+    lines = [line(column.name for column in found), line("---" for _ in found)]
+    lines += [line(column.of(row) for column in found) for row in members]
+    return "\n".join([*lines, line(column.chance(members[0]) for column in found)])
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -129,32 +164,52 @@ def _record(row: Row, reading: str) -> dict[str, object]:
         "rankable": reading in RANKED,
         "first_place": place[0],
         "last_place": place[1],
-        **{name: f"{value:.6f}" for name, value in numbers.items()},
-        "optimism_gap": "" if gap is None else f"{gap:.6f}",
+        **{name: _cell(value) for name, value in numbers.items()},
+        "optimism_gap": _cell(gap),
         "seeds": len(row.seeds),
         **{name: getattr(row, name) for name in cost},
         "marks": "; ".join(row.marks),
         **{
-            f"part_{database}_{name}": f"{value:.6f}"
+            f"part_{database}_{name}": _cell(value)
             for database, part in score.parts.items()
             for name, value in zip(("uf1", "uar", "accuracy"), part, strict=True)
         },
     }
 
 
+def _cell(value: float | None) -> str:
+    """Return a number with six places; nothing where it has no value."""
+    return "" if value is None or math.isnan(value) else f"{value:.6f}"
+
+
 def as_json(rows: Sequence[Row]) -> str:
-    """Return everything but the confusions by subject, as JSON; ``places`` are the first and the last that a row may have."""
-    told = [{name: value for name, value in asdict(row).items() if name != "by_subject"} for row in rows]
-    return (
-        json.dumps(
-            [{**each, "optimism_gap": optimism(row) if row.readings else None} for each, row in zip(told, rows, strict=True)], indent=1
-        )
-        + "\n"
-    )
+    """Return everything but the confusions by subject, as JSON; ``places`` are the first and the last that a row may have.
+
+    What has no value, as UF1 where a class never occurs, is null: JSON has no NaN.
+    """
+    told = []
+    for row in rows:
+        whole = {name: value for name, value in asdict(row).items() if name != "by_subject"}
+        told.append(_finite({**whole, "optimism_gap": optimism(row) if row.readings else None}))
+    return json.dumps(told, indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 FORMATS = {"md": markdown, "csv": as_csv, "json": as_json}
 
 
-def _line(parts: Iterable[str]) -> str:
-    return "| " + " | ".join(part.replace("|", "\\|") for part in parts) + " |"
+def line(parts: Iterable[str]) -> str:
+    """Return one line of a Markdown table; what names hold is shown as it is."""
+    return "| " + " | ".join(map(escaped, parts)) + " |"
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: a bar ends no cell, and nothing becomes a tag of HTML."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")

@@ -10,8 +10,9 @@ import numpy as np
 from merbench import scores
 from merbench.board import archive
 from merbench.board.archive import Archive
+from merbench.board.joined import Table
+from merbench.board.readings import score_of
 from merbench.board.regression import Verdict
-from merbench.board.rows import Table, score_of
 from merbench.data import schemes
 
 EXACT = 1e-12

@@ -12,9 +12,10 @@ import numpy as np
 
 from merbench import scores
 from merbench.board.claims import Claim, claim, quantities
-from merbench.board.compare import SCORES, complete
+from merbench.board.compare import complete, tested
 from merbench.board.foreign.predictions import Predictions
-from merbench.board.rows import Score, Table, score_of
+from merbench.board.joined import Table
+from merbench.board.readings import Score, score_of
 from merbench.data.classes import listed as few
 from merbench.errors import UserError
 from merbench.results import Run
@@ -34,7 +35,7 @@ class Versus:
     Attributes:
         run: its name, the beginning of its key, and what it is of.
         paired_by: ``clip``, or ``subject`` where the file names no clips.
-        seeds: how many complete ones the run has; its first is taken.
+        seeds: how many complete ones the run has; all are taken, and all of the predictions.
         means: by score, of the predictions and of the run.
         tests: by score, of the difference, predictions less run.
     """
@@ -159,7 +160,7 @@ def _warnings(found: Predictions, claims: list[Claim]) -> list[str]:
 
 
 def versus(found: Predictions, run: Run) -> Versus:
-    """Return the difference to a run, paired over subjects, by the last epoch of the first seed of both.
+    """Return the difference to a run, paired over subjects, by the last epoch of all seeds of both.
 
     Where the file names no clips, subjects must have as many clips of each class in both: what is swapped are whole subjects, so nothing
     else of a clip enters the test.
@@ -183,13 +184,10 @@ def versus(found: Predictions, run: Run) -> Versus:
     ]
     if rows[0] != rows[1]:
         raise _unlike(run, _difference(Counter(rows[0]), Counter(rows[1]), found))
-    truth, subjects, databases = (column[orders[0]] for column in (ours.truth, ours.subjects, ours.databases))
-    pair = ours.predicted[-1][orders[0]], theirs.predicted[-1][orders[1]]
-    count, means, tests = len(found.classes), {}, {}
-    for name, score in SCORES.items():
-        one, two = (float(score(scores.confusion(truth, each, count))) for each in pair)
-        means[name] = (one, two)
-        tests[name] = scores.paired_test(truth, *pair, subjects, databases, count, score)
+    order = orders[0]
+    first = np.stack([table.predicted[-1][order] for table in found.tables])
+    second = np.stack([to[table.predicted[-1]][orders[1]] for table in seeds])
+    means, tests = tested(ours.truth[order], first, second, ours.subjects[order], ours.databases[order], len(found.classes))
     about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
     return Versus(about, "clip" if found.named else "subject", len(seeds), means, tests)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from merbench import scores
+from merbench.board.compare import difference_told, seeds_told
+from merbench.board.readings import Score
 from merbench.board.render import interval, number
-from merbench.board.rows import Score
 from merbench.board.scored import Scored, Versus
 from merbench.errors import visible
 
@@ -74,14 +75,9 @@ def _confusion(found: Scored) -> str:
 
 def _versus(against: Versus, own: int) -> str:
     by = "clip by clip" if against.paired_by == "clip" else "clips are not named: subjects have as many clips of each class in both"
-    seeds = f", the first of {own} and of its {against.seeds} seeds" if max(own, against.seeds) > 1 else ""
+    seeds = f", {seeds_told(own, against.seeds)}" if max(own, against.seeds) > 1 else ""
     lines = [f"against {against.run}{seeds}, last epoch, paired over subjects ({by}), swapped {scores.REPLICATES:,} times:"]
-    for name, test in against.tests.items():
-        one, two = against.means[name]
-        lines.append(
-            f"  {name}  {one:.4f} - {two:.4f} = {test.difference:+.4f}  95 % interval {test.interval.low:+.3f} to {test.interval.high:+.3f}  p {test.p:.4f}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {difference_told(name, against.means[name], test)}" for name, test in against.tests.items())])
 
 
 def _claimed(found: Scored) -> list[str]:

@@ -63,13 +63,15 @@ def leaderboard(
 
 
 def _text(format: str, published: bool, reading: Literal["last", "inner"], rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
-    from merbench.board import beside, render
+    from merbench.board import render
 
     if format == "html":
         from merbench.board.pages import html
 
         return html.page(rows)  # which has all readings, and what is published
     if published:
+        from merbench.board import beside
+
         return beside.FORMATS[format](rows)
     return render.markdown(rows, reading) if format == "md" else render.FORMATS[format](rows)
 
@@ -84,21 +86,23 @@ def _show(rows: list, wide: bool, reading: Literal["last", "inner"]) -> None:  #
     console = Console(highlight=False)
     if wide or not console.is_terminal:
         console.width = 1000  # nothing is cut in a file or a pipe
-    short = False
-    for title, members in render.tables(rows, reading):
-        found = columns(members, reading)
-        kept = fitting(found, members, console.width)
-        short |= len(kept) < len(found)
-        table = Table(
-            title=title.replace("[", "\\["), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
-        )
-        for column in kept:
-            left = column.name == "method"
-            table.add_column(column.name.replace("[", "\\["), justify="left" if left else "right", no_wrap=not left, overflow="fold")
-        for row in members:
-            table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
-        table.add_row(*(column.chance(members[0]) for column in kept), style="dim")
-        console.print(table, "")
+    short, grouped = False, render.by_source(rows, reading)
+    for source, tables in grouped:
+        if len(grouped) > 1:
+            console.print(source, "", markup=False, style="bold underline")
+        for title, members in tables:
+            found = columns(members, reading)
+            kept = fitting(found, members, console.width)
+            short |= len(kept) < len(found)
+            console.print(title, markup=False, style="bold")
+            table = Table(box=None, pad_edge=False, header_style="dim")
+            for column in kept:
+                left = column.name == "method"
+                table.add_column(column.name.replace("[", "\\["), justify="left" if left else "right", no_wrap=not left, overflow="fold")
+            for row in members:
+                table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
+            table.add_row(*(column.chance(members[0]) for column in kept), style="dim")
+            console.print(table, "")
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
     console.print(render.SHORT.format(reading=reading) if short else render.foot(reading), style="dim", soft_wrap=not short)

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from merbench.board.columns import duration, interval, number
+from merbench.board.readings import Score
 from merbench.board.render import heading
-from merbench.board.rows import Row, Score
+from merbench.board.rows import Row
 from merbench.scores import RANKED
 
 NAMES = {"last": "last epoch", "inner": "inner epoch", "oracle-subject": "oracle, per subject", "oracle-epoch": "oracle, one epoch"}

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from merbench import __version__, scores
-from merbench.board.rows import Row, predictions
+from merbench.board.joined import predictions
+from merbench.board.rows import Row
 from merbench.config import Request, canonical, digest
 from merbench.data import databases
 from merbench.foldfile import FoldResult, fold_name

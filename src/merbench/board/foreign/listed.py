@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.board.foreign.predictions import Predictions, reordered
-from merbench.board.rows import Table
+from merbench.board.joined import Table
 from merbench.data import manifest
 from merbench.data.classes import listed as few
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from merbench.board.foreign import labels, people
 from merbench.board.foreign.columns import Cell, Columns, Roles, roles
-from merbench.board.rows import Table
+from merbench.board.joined import Table
 from merbench.data import manifest
 from merbench.errors import UserError
 

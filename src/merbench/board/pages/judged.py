@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench import scores
-from merbench.board.rows import predictions
+from merbench.board.joined import predictions
 from merbench.errors import UserError
 from merbench.foldfile import FoldResult, fold_name
 from merbench.results import Run
