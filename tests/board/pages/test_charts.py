@@ -39,6 +39,13 @@ def test_ticks_are_few_round_and_within(low: float, span: float, most: int) -> N
         assert min(abs(digit - good) for good in (1, 2, 5, 10)) < 0.01
 
 
+def test_what_is_counted_has_no_halves() -> None:
+    assert charts.ticks(0, 2.08, 6) == [0, 0.5, 1, 1.5, 2]
+    assert charts.ticks(0, 2.08, 6, least=1) == [0, 1, 2]
+    assert charts.ticks(0.5, 1.5, 6, least=1) == [1]
+    assert charts.ticks(0, 208, 6, least=1) == charts.ticks(0, 208, 6)
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (1.0, 0.0), (0.0, math.inf), (math.nan, 1.0)])
 def test_no_ticks_where_there_is_no_axis(low: float, high: float) -> None:
     assert charts.ticks(low, high) == []

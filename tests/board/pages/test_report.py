@@ -77,6 +77,24 @@ def test_a_run_of_little_has_a_page(
         assert f'id="{anchor}"' in page
 
 
+def test_one_epoch_is_not_shown_twice_and_is_counted_as_one(tmp_path: Path) -> None:
+    """An epoch chosen on training subjects is the only one there; and no axis has half an epoch."""
+    run = make_run(tmp_path / "one", epochs=1)
+    assert set(report.read(run).row.readings) == {"last", "inner"}
+    assert "Inner epoch" not in report.page(report.read(run))
+    for epochs in (2, 3, 11):
+        page = report.page(report.read(make_run(tmp_path / str(epochs), epochs=epochs)))
+        for drawn in re.findall(r"<svg[^>]*>.*?</svg>", page.partition('id="losses"')[2].partition("</section>")[0], re.DOTALL):
+            numbers = [float(each) for each in re.findall(r'text-anchor="middle">([\d.]+)<', drawn)]
+            assert numbers
+            assert all(each.is_integer() for each in numbers), numbers
+
+
+def test_databases_stand_in_their_usual_order(made: Made) -> None:
+    page = report.page(report.read(made.best))
+    assert re.findall(r"<caption>(smic|casme2|samm)</caption>", page) == ["smic", "casme2"]
+
+
 def test_a_seed_that_is_not_whole_is_told_and_left_out(tmp_path: Path) -> None:
     run = make_run(tmp_path, seeds=2)
     whole = report.read(make_run(tmp_path / "one", seeds=1))
@@ -122,7 +140,12 @@ def test_images_only_where_asked_for_and_each_beside_its_clip(tmp_path: Path) ->
     assert set(shown) == set(wanted)
     page = report.page(found, report.Images(shown, lacking="the run kept no weights"))
     assert "No maps: the run kept no weights" in page
-    for clip, source in re.findall(r'<tr><th scope="row">([^<]*)</th>.*?<img src="data:image/png;base64,([^"]*)"', page):
+    assert page.count("These pictures show people") == 1
+    pairs = re.findall(r'<img src="data:image/png;base64,([^"]*)" alt="[^"]* of ([^"]*)">.*?<figcaption>([^<,]*), is ([^<]*)</figcaption></figure>', page)
+    assert [clip for _, clip, _, _ in pairs] == wanted, "in the order of the table"
+    for source, clip, caption, told in pairs:
+        hard = next(each for each in found.hardest if each.clip == clip == caption)
+        assert told == f"{hard.truth}: taken for {hard.predicted[0][0]} ({hard.predicted[0][1]:.2f})"
         image = cv2.imdecode(np.frombuffer(base64.b64decode(source), np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert image.shape == (pictures.SIDE, pictures.SIDE, 3)
