@@ -22,10 +22,10 @@ BEST_OF_HTNET = (
 LONGEST_LINE = 2000
 """Characters of a line in which a heading is looked for; a list may be longer."""
 
-SUBJECT = re.compile(r"(?<![\w'\"])(?:subject|subj)(?:[ _]?(?:name|id))?\s*[:=]\s*['\"]?([\w./()-]{1,100})", re.IGNORECASE)
-LIST = r"\s*[:=]\s*(?=[\[(]|(?:torch\.|np\.|numpy\.)?(?:tensor|array)\()"
+SUBJECT = re.compile(r"(?<![\w'\"])(?:subject|subj)(?:[ _]?(?:name|id))?\s*+[:=]\s*+['\"]?([\w./()-]{1,100})", re.IGNORECASE)
+LIST = r"\s*+[:=]\s*+(?=[\[(]|(?:torch\.|np\.|numpy\.)?(?:tensor|array)\()"
 PREDICTED = re.compile(
-    rf"(?<![\w'\"])(best[ _]+)?(?:pred(?:icted|ictions?|s)?|y_pred)(?:[ _](?:labels?|class(?:es)?))?{LIST}", re.IGNORECASE
+    rf"(?<![\w'\"])(best[ _]++)?(?:pred(?:icted|ictions?|s)?|y_pred)(?:[ _](?:labels?|class(?:es)?))?{LIST}", re.IGNORECASE
 )
 TRUTH = re.compile(
     rf"(?<![\w'\"])(?:ground[ _-]?truths?|gt|truth|y_true|(?:true|actual)(?:[ _](?:labels?|class(?:es)?))?|targets?|labels?){LIST}",
