@@ -67,7 +67,7 @@ def seen(drawing: str) -> Seen:
     right = number(grid[0], "x2")
     assert [number(each, "y1") for each in grid] == [number(each, "y2") for each in grid] == [place for place, _ in levels]
     assert [number(each, "x1") for each in ticks[:-1]] == [number(each, "x2") for each in ticks[:-1]] == [place for place, _ in marks]
-    (x_scale, x_zero), (y_scale, y_zero) = (np.polyfit(*np.array(each).T, 1) for each in (marks, levels))
+    (x_scale, x_zero), (y_scale, y_zero) = (np.polyfit(np.array(each)[:, 0], np.array(each)[:, 1], 1) for each in (marks, levels))
     assert x_scale > 0 > y_scale, "to the right and up is more"
 
     def at(x: float, y: float) -> Point:
