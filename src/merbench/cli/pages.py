@@ -46,16 +46,18 @@ def _images(found: Report) -> Images:
     clips = pictures(found.run, [hard.clip for hard in found.hardest])
     if not (found.run.path / "weights").is_dir():
         return Images(clips, lacking="the run kept no weights (merbench bench --save-weights)")
+    from merbench.cli.progress import watching
     from merbench.data.overlays import over
     from merbench.engine import maps
 
     try:
-        rows = maps.overlays(found.run, MAPS)
+        with watching() as watch:
+            rows = maps.overlays(found.run, MAPS, watch=watch)
     except UserError as error:  # most methods have none: that spoils no report
         return Images(clips, lacking=error.what)
     drawn = [
         (
-            row.caption[0],
+            ", ".join(row.caption),
             [picture("apex", row.apex.transpose(1, 2, 0)), *(picture(name, over(row.apex, each)) for name, each in row.maps.items())],
         )
         for row in rows

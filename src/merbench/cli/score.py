@@ -19,7 +19,8 @@ def score(
     file: Annotated[
         str,
         typer.Argument(
-            help="CSV, JSON, parquet, a printed log of a public script, or a run's folder; known by content. - reads standard input."
+            help="CSV, JSON, parquet, .xlsx, a printed log of a public script, a folder with a file a subject, or a run's folder; known by "
+            "content. - reads standard input."
         ),
     ],
     database: Annotated[
@@ -63,7 +64,7 @@ def score(
 
 def _predictions(file: str, database: str | None, classes: str | None) -> Predictions:
     """Return the file's predictions, compared with the list of MEGC2019."""
-    from merbench.board.foreign import files, labels, listed, people, predictions, runs
+    from merbench.board.foreign import files, folders, labels, listed, people, predictions, runs
     from merbench.results import Run
 
     whose = None
@@ -75,9 +76,9 @@ def _predictions(file: str, database: str | None, classes: str | None) -> Predic
     names = labels.named(classes) if classes is not None else None
     path = Path(file)
     if file != "-" and path.is_dir():
-        if not (path / "request.yaml").is_file():
-            raise UserError("this is a folder, and none of a run", where=path.absolute(), remedy="name the file of predictions")
-        return listed.compared(runs.of_run(Run(path)))
+        if (path / "request.yaml").is_file():
+            return listed.compared(runs.of_run(Run(path)))
+        return listed.compared(predictions.understand(folders.read(path, whose), path, whose, names))
     where = "standard input" if file == "-" else path
     content = files.read(None, sys.stdin.buffer) if file == "-" else files.read(path)
     return listed.compared(predictions.understand(content, where, whose, names))

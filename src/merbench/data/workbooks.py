@@ -62,7 +62,7 @@ def read(path: Path) -> list[Cells]:
         UserError: it is no workbook, damaged, protected, or larger than any owner's.
     """
     try:
-        return _sheets(guard.read(path, LARGEST))
+        return sheets(guard.read(path, LARGEST))
     except oldbooks.ProtectedError as error:
         raise UserError(
             "an annotation sheet is protected by a password", where=path, remedy="open it, save it as .xlsx without a password"
@@ -80,7 +80,12 @@ def read(path: Path) -> list[Cells]:
         ) from error
 
 
-def _sheets(content: bytes) -> list[Cells]:
+def sheets(content: bytes) -> list[Cells]:
+    """Return the cells of every sheet as `read` does, out of a file's bytes.
+
+    Raises:
+        One of `DAMAGED`: it is no workbook, damaged, protected, or larger than any owner's.
+    """
     if not content.strip():
         raise ValueError("it is empty")
     if content.startswith(compound.MAGIC):

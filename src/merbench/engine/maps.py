@@ -41,6 +41,11 @@ def overlays(run: Run, count: int, method_file: Path | None = None, watch: Watch
     """
     request, provenance = run.described()
     _load(request.method, provenance.method_file, method_file, run)
+    method = engine.build(request, len(provenance.classes))
+    if type(method).maps is Method.maps:  # before the data are looked at, which takes longer
+        raise UserError(
+            f"{request.method} draws no maps", where=run.path, remedy="choose a run of a method that has the hook maps, as micro_attention"
+        )
     prepared = store.load(*load.ready(request.data, request.scheme, watch=watch, workers=workers))
     if prepared.fingerprint != provenance.data["fingerprint"]:
         raise UserError(
@@ -49,11 +54,6 @@ def overlays(run: Run, count: int, method_file: Path | None = None, watch: Watch
             remedy="set up what it was trained on, or run the same command again: merbench bench",
         )
     folds = folds_of(request.protocol, prepared.clips)
-    method = engine.build(request, len(prepared.classes))
-    if type(method).maps is Method.maps:
-        raise UserError(
-            f"{request.method} draws no maps", where=run.path, remedy="choose a run of a method that has the hook maps, as micro_attention"
-        )
     chosen = _chosen(prepared, folds, count)
     found = []
     for fold, positions in chosen:

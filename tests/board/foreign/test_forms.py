@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -93,6 +95,34 @@ def test_a_log_may_begin_with_a_bracket() -> None:
     for above in ("['s01', 's02']\n", "[Epoch 1] Training accuracy: 0.5\n", "{'lr': 0.1}\n"):
         assert read_matrix(read(above + blocks(written))) == matrix(written)
         assert read_matrix(read(above + under_headers(written))) == matrix(written)
+
+
+def test_colours_of_a_terminal_and_excels_line_are_passed_over() -> None:
+    written = rows(2)
+    coloured = "\n".join(f"\x1b[32m{line}\x1b[0m" for line in blocks(written).splitlines())
+    assert read_matrix(read(coloured)) == matrix(written)
+    assert read_matrix(read("sep=;\n" + delimited(written, ";"))) == matrix(written)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'s01': {'pred': '" + "\\'" * 100_000,
+        "{'s01': {'pred': [" + "1" * 30_000 + "a",
+        "Subject: s01\nPredicted" + " " * 100_000 + "\nGround Truth : [0]",
+        "Subject: s01\n" + "best " * 20_000 + "\nGround Truth : [0]",
+        "{ '" * 30_000,
+    ],
+)
+def test_no_text_takes_long_or_much(text: str) -> None:
+    """A word was kept to be gone back into, a hundred bytes a character; digits were tried against one another."""
+    tracemalloc.start()
+    begun = time.process_time()
+    with pytest.raises(ValueError, match=r"cut off|no number|no predicted|no form|neither JSON"):
+        files.columns(content(text))
+    assert time.process_time() - begun < 5
+    assert tracemalloc.get_traced_memory()[1] < 30 * len(text)
+    tracemalloc.stop()
 
 
 def test_an_interrupted_log_tells_whom_it_lacks() -> None:

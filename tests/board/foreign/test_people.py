@@ -59,10 +59,27 @@ def test_who_may_be_of_any_database_is_refused(text: str) -> None:
         ("s11", "samm", "smic/s11"),
         ("sub01", "samm", "casme2/sub01"),
         ("S-03", "mmew", "mmew/S-03"),
+        ("s11", "mmew", "mmew/s11"),
+        ("sub01", "casme", "casme/sub01"),
+        ("006", "dfme", "dfme/006"),
     ],
 )
 def test_a_named_database_is_of_those_whose_spelling_does_not_tell(text: str, database: str, expected: str) -> None:
     assert people.subject_of(text, None, database) == expected
+
+
+def test_a_named_database_that_nobody_is_of_is_no_silence() -> None:
+    """Else predictions of CASME would be scored as those of CASME II."""
+    found = read("subject,clip,truth,pred\nsub01,a,0,1\ns02,b,1,1\n", database="casme")
+    assert found.tables[0].clips.tolist() == ["casme/s02/b", "casme/sub01/a"]
+    assert people.subject_in("s01_x", "casme") == "casme/s01"
+    with pytest.raises(UserError, match=r"no subject is of samm.*the first is casme2/sub06"):
+        read("subject,truth,pred\nsub06,0,1\n", database="samm")
+
+
+def test_who_cannot_be_told_is_not_blamed_on_the_clip() -> None:
+    with pytest.raises(UserError, match="'7' may be a subject of any database"):
+        read("subject,clip,truth,pred\n7,EP01,0,1\n")
 
 
 def test_a_column_of_databases_decides() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,13 +12,9 @@ from hypothesis import strategies as st
 
 from merbench.board.pages import charts
 from merbench.board.pages.charts import Dot, Line, Plot, Rule
+from tests.board.pages.seen import number, of_class, parsed, seen
 
 ATTACK = "</text><script>alert(1)</script>\"'&\u202e"
-
-
-def parsed(drawing: str) -> ET.Element:
-    """Return a drawing as what it is made of: a browser is more forgiving than this."""
-    return ET.fromstring(drawing)
 
 
 @example(low=0.0, span=3e-15, most=5)
@@ -37,6 +32,13 @@ def test_ticks_are_few_round_and_within(low: float, span: float, most: int) -> N
         assert np.allclose(np.diff(found), step, rtol=1e-3)
         digit = step / 10.0 ** math.floor(math.log10(step * 1.0001))
         assert min(abs(digit - good) for good in (1, 2, 5, 10)) < 0.01
+
+
+def test_what_is_counted_has_no_halves() -> None:
+    assert charts.ticks(0, 2.08, 6) == [0, 0.5, 1, 1.5, 2]
+    assert charts.ticks(0, 2.08, 6, least=1) == [0, 1, 2]
+    assert charts.ticks(0.5, 1.5, 6, least=1) == [1]
+    assert charts.ticks(0, 208, 6, least=1) == charts.ticks(0, 208, 6)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (1.0, 0.0), (0.0, math.inf), (math.nan, 1.0)])
@@ -59,12 +61,15 @@ def test_a_bar_shows_score_interval_and_chance_on_one_scale() -> None:
     assert charts.bar(math.nan, (math.nan, math.nan), 0.3, "") == ""
     assert "interval" not in charts.bar(0.5, (math.nan, math.nan), math.nan, "")
     assert 'cx="nan"' not in charts.bar(0.5, (math.nan, math.nan), math.nan, "")
+    for value, end in ((-0.2, marks[0]), (1.2, marks[4])):
+        assert number(next(parsed(charts.bar(value, (math.nan, math.nan), math.nan, "")).iter("circle")), "cx") == end
 
 
 def test_clips_right_and_wrong_fill_their_share() -> None:
     right, wrong = list(parsed(charts.split(3, 1, 8, "")))
     assert float(right.get("width", "")) == pytest.approx(3 * float(wrong.get("width", "")))
     assert float(wrong.get("x", "")) == float(right.get("width", "")) == pytest.approx(charts.WIDE * 3 / 8)
+    assert (right.get("class"), wrong.get("class")) == ("right", "wrong")
     assert parsed(charts.split(0, 0, 0, "")) is not None
 
 
@@ -73,6 +78,12 @@ def test_a_histogram_counts_what_is_there() -> None:
     bars = list(parsed(charts.histogram(values, "")).iter("rect"))
     assert len(bars) == 2
     assert float(bars[0].get("height", "")) == pytest.approx(3 * float(bars[1].get("height", "")), abs=0.02)
+    assert [number(each, "y") + number(each, "height") for each in bars] == pytest.approx([26, 26]), "bars stand on their axis"
+    assert number(bars[0], "y") == 0
+    assert number(bars[0], "x") == 0, "the least is at the left"
+    assert number(bars[1], "x") + number(bars[1], "width") == pytest.approx(charts.WIDE - 0.8)
+    stroke = of_class(parsed(charts.histogram([0.0, 1.0, 10.0], "")), "line", "chance")[0]
+    assert number(stroke, "x1") == number(stroke, "x2") == pytest.approx(charts.WIDE / 10), "the median, and not the mean"
     assert charts.histogram([math.nan], "") == ""
     assert "nan" not in charts.histogram([2.0, 2.0], "")
 
@@ -115,6 +126,40 @@ def test_a_plot_puts_values_where_its_axes_say() -> None:
         if each.text in (ATTACK.replace("\u202e", "\\u202e"), "the same") and each.get("text-anchor") is None
     ]
     assert abs(names[-1] - names[-2]) >= 12, "names of one level do not lie on one another"
+
+
+def test_a_plot_is_read_back_by_its_axes() -> None:
+    """What is drawn is where the numbers say: mutants of every coordinate were planted against this."""
+    drawn = Plot(
+        "all of it",
+        "across",
+        "up",
+        lines=[Line([(1, 0.25), (2, 0.5), (4, 0.75)], band=[(1, 0.2, 0.4), (4, 0.7, 0.9)])],
+        rules=[Rule(0.6, "lower", "low"), Rule(0.61, "upper")],
+        dots=[Dot(3, 0.9, kind="oracle")],
+        bars={1.0: (0.5, 0.3), 3.0: (1.0, 0.8)},
+        x=(0, 5),
+        y=(0, 1),
+        margin=60,
+    ).drawn()
+    told = seen(drawn)
+    assert (told.x_name, told.y_name) == ("across", "up")
+    assert np.array(told.lines["one"]) == pytest.approx(np.array([[(1, 0.25), (2, 0.5), (4, 0.75)]]), abs=1e-3)
+    assert np.array(told.bands[0]) == pytest.approx(np.array([(1, 0.2), (4, 0.7), (4, 0.9), (1, 0.4)]), abs=1e-3), "once around"
+    assert np.array(told.columns) == pytest.approx(np.array([(1, 1.5, 0, 0.3), (3, 4, 0, 0.8)]), abs=2e-3)
+    assert np.array([level for level, _ in told.rules]) == pytest.approx(np.array([0.6, 0.61]), abs=1e-3), "their names move, they do not"
+    assert [kind for _, kind in told.rules] == ["low", ""]
+    assert told.named == ["lower", "upper"]
+    assert told.dots[0][:2] == pytest.approx((3, 0.9), abs=1e-2)
+    assert told.dots[0][2] == "oracle"
+
+
+def test_ends_of_axes() -> None:
+    for low, high, foot in ((0.2, 0.8, 0.0), (0.7, 0.8, 0.696)):
+        told = Plot("", "x", "y", lines=[Line([(0, low), (1, high)])])
+        assert charts._Area(told).y == pytest.approx((foot, 0.832 if foot == 0 else 0.804)), "from nought where the data come near it"
+    flat = charts._Area(Plot("", "x", "y", lines=[Line([(0, 2.0), (1, 2.0)])])).y
+    assert flat == pytest.approx((1.8, 2.2)), "what never changes runs through the middle"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def test_every_column_sorts(chromium: Browser, folder: Path) -> None:
     assert heads[:5] == ["#", "method", "UF1", "95 % interval", "UAR"]
     first = shown(chromium, 0)
     assert [each.partition("|")[0] for each in first] == ["1", "2", "3", "4"]
+    lines = f"[...{FIRST}.querySelectorAll('tr')].map(e => e.outerHTML)"
+    written = sorted(chromium.run(lines))
     for column, name in enumerate(heads):
         for _ in range(2):
             chromium.run(f"{FIRST}.tHead.rows[0].cells[{column}].querySelector('button').click()")
@@ -108,6 +111,8 @@ def test_every_column_sorts(chromium: Browser, folder: Path) -> None:
             assert known == (expected if way[column] == "ascending" else expected[::-1]), name
         assert chromium.run(f"[...{FIRST}.querySelectorAll('tbody')].every(b => b.rows[0].matches('.reading'))")
         assert chromium.run(f"[...{FIRST}.querySelectorAll('tbody')].every(b => !b.querySelector('.chance ~ [data-method]'))")
+    now = [re.sub(r' aria-sort="[a-z]+"', "", each) for each in chromium.run(lines)]
+    assert sorted(now) == written, "what is drawn in a row, chance among it, moves with it"
     assert chromium.complaints() == []
 
 
@@ -178,6 +183,8 @@ def test_a_link_opens_its_run(chromium: Browser, folder: Path, made: Made) -> No
     assert aim == f"#run-{chromium.run('document.querySelector(`tr[data-method]`).dataset.run')}"
     chromium.run("new Promise(done => setTimeout(done, 50))")
     assert chromium.run(f"document.getElementById({json.dumps(aim[1:])}).closest('details').open") is True
+    chromium.run("location.hash = '%zz'; new Promise(done => setTimeout(done, 50))")
+    assert chromium.complaints() == [], "an address that somebody cut off"
 
 
 CONTRAST = """(() => {

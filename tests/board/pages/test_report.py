@@ -13,7 +13,7 @@ import pytest
 from markupsafe import escape
 
 from merbench.board import render
-from merbench.board.pages import pictures, report
+from merbench.board.pages import judged, pictures, report, words
 from merbench.config import run_key
 from merbench.data import store
 from merbench.data.prepared import Prepared
@@ -22,6 +22,7 @@ from merbench.foldfile import fold_name
 from merbench.results import Run, folder_of
 from merbench.sample import Clip
 from tests.board.pages.conftest import ATTACK, CLIPS, SUBJECTS, Made, make_run
+from tests.board.pages.seen import drawings, number, of_class, parsed, seen
 
 
 def plain(markup: str) -> str:
@@ -33,8 +34,8 @@ def test_what_a_report_tells(made: Made) -> None:
     page = report.page(found)
     words = plain(page)
     for score in found.row.readings.values():
-        for number in (score.uf1, score.uar, score.accuracy, score.chance_uf1):
-            assert render.number(number) in words
+        for value in (score.uf1, score.uar, score.accuracy, score.chance_uf1):
+            assert render.number(value) in words
         for count in np.array(score.confusion).ravel().tolist():
             assert f" {count} " in words
     for name, value in found.row.averages.items():
@@ -56,6 +57,59 @@ def test_what_a_report_tells(made: Made) -> None:
     assert "data:image" not in page
 
 
+def test_scores_by_epoch_are_drawn_where_they_are(made: Made) -> None:
+    found = report.read(made.best)
+    (drawing,) = drawings(report.page(found), "epochs")
+    told, scores, row = seen(drawing), judged.by_epoch(found.found), found.row
+    assert (told.x_name, told.y_name) == ("epoch", "UF1, all folds pooled")
+    for drawn, expected in zip((*told.lines["thin"], *told.lines["one"]), (*scores, scores.mean(0)), strict=True):
+        assert np.array(drawn) == pytest.approx(np.stack([found.found.epochs, expected], axis=1), abs=2e-2)
+        assert np.array(drawn)[:, 1] == pytest.approx(expected, abs=1e-3)
+    best = [(float(found.found.epochs[each.argmax()]), float(each.max())) for each in scores]
+    assert [kind for _, _, kind in told.dots] == ["oracle", "oracle", ""]
+    assert np.array([dot[:2] for dot in told.dots]) == pytest.approx(np.array([*best, (5.0, scores.mean(0)[-1])]), abs=2e-2)
+    expected_rules = {f"{words.named(name).lower()} {score.uf1:.3f}": score.uf1 for name, score in row.readings.items()}
+    expected_rules[f"chance {row.readings['last'].chance_uf1:.3f}"] = row.readings["last"].chance_uf1
+    assert told.named == sorted(expected_rules, key=lambda name: expected_rules[name])
+    assert [level for level, _ in told.rules] == pytest.approx(sorted(expected_rules.values()), abs=1e-3)
+
+
+def test_losses_are_drawn_where_they_are(made: Made) -> None:
+    found = report.read(made.best)
+    page = report.page(found)
+    for drawing, curve in zip(drawings(page, "losses"), judged.curves(found.found), strict=True):
+        told, at = seen(drawing), np.arange(1, len(curve.middle) + 1)
+        assert told.y_name == curve.part.replace("\u202e", "\\u202e")
+        room = 0.01 * max(curve.high)
+        assert np.array(told.lines["one"][0])[:, 0] == pytest.approx(at, abs=0.03)
+        assert np.array(told.lines["one"][0])[:, 1] == pytest.approx(curve.middle, abs=room)
+        assert np.array(told.bands[0])[:, 1] == pytest.approx(np.concatenate([curve.low, curve.high[::-1]]), abs=room)
+
+
+def test_certainty_and_accuracy_are_drawn_where_they_are(made: Made) -> None:
+    found = report.read(made.best)
+    sure = judged.calibration(found.found)
+    told = seen(drawings(report.page(found), "calibration")[0])
+    there = np.flatnonzero(sure.clips)
+    assert told.lines["ideal"] == [[pytest.approx((0, 0), abs=1e-3), pytest.approx((1, 1), abs=1e-3)]]
+    expected = [(index / 10, (index + 1) / 10, 0, sure.accuracy[index]) for index in there]
+    assert np.array(told.columns) == pytest.approx(np.array(expected), abs=5e-3)
+    assert np.array([dot[:2] for dot in told.dots]) == pytest.approx(np.stack([sure.certainty, sure.accuracy], axis=1)[there], abs=5e-3)
+
+
+def test_subjects_and_costs_are_drawn_as_they_are(made: Made) -> None:
+    found = report.read(made.best)
+    page = report.page(found)
+    rows = {f"{each.database}/{each.name}": each for each in judged.by_subject(found.found)}
+    for drawing, name in zip(drawings(page, "subjects"), sorted(rows, key=lambda name: name.startswith("casme2")), strict=True):
+        widths = [number(of_class(parsed(drawing), "rect", kind)[0], "width") for kind in ("right", "wrong")]
+        assert widths[0] / sum(widths) == pytest.approx(rows[name].right / rows[name].clips, abs=1e-3)
+    seconds = [cost["seconds"] for cost in found.provenance.costs.values()]
+    counts, edges = np.histogram(seconds, bins=16)
+    expected = [(edges[index], edges[index + 1], 0, counts[index]) for index in np.flatnonzero(counts)]
+    assert np.array(seen(drawings(page, "cost")[0]).columns) == pytest.approx(np.array(expected), abs=2e-2)
+
+
 @pytest.mark.parametrize(
     ("classes", "subjects", "epochs", "quality"),
     [
@@ -75,6 +129,24 @@ def test_a_run_of_little_has_a_page(
     assert "inf," not in page
     for anchor in re.findall(r'href="#([^"]*)"', page):
         assert f'id="{anchor}"' in page
+
+
+def test_one_epoch_is_not_shown_twice_and_is_counted_as_one(tmp_path: Path) -> None:
+    """An epoch chosen on training subjects is the only one there; and no axis has half an epoch."""
+    run = make_run(tmp_path / "one", epochs=1)
+    assert set(report.read(run).row.readings) == {"last", "inner"}
+    assert "Inner epoch" not in report.page(report.read(run))
+    for epochs in (2, 3, 11):
+        page = report.page(report.read(make_run(tmp_path / str(epochs), epochs=epochs)))
+        for drawn in re.findall(r"<svg[^>]*>.*?</svg>", page.partition('id="losses"')[2].partition("</section>")[0], re.DOTALL):
+            numbers = [float(each) for each in re.findall(r'text-anchor="middle">([\d.]+)<', drawn)]
+            assert numbers
+            assert all(each.is_integer() for each in numbers), numbers
+
+
+def test_databases_stand_in_their_usual_order(made: Made) -> None:
+    page = report.page(report.read(made.best))
+    assert re.findall(r"<caption>(smic|casme2|samm)</caption>", page) == ["smic", "casme2"]
 
 
 def test_a_seed_that_is_not_whole_is_told_and_left_out(tmp_path: Path) -> None:
@@ -122,7 +194,14 @@ def test_images_only_where_asked_for_and_each_beside_its_clip(tmp_path: Path) ->
     assert set(shown) == set(wanted)
     page = report.page(found, report.Images(shown, lacking="the run kept no weights"))
     assert "No maps: the run kept no weights" in page
-    for clip, source in re.findall(r'<tr><th scope="row">([^<]*)</th>.*?<img src="data:image/png;base64,([^"]*)"', page):
+    assert page.count("These pictures show people") == 1
+    pairs = re.findall(
+        r'<img src="data:image/png;base64,([^"]*)" alt="[^"]* of ([^"]*)">.*?<figcaption>([^<,]*), is ([^<]*)</figcaption></figure>', page
+    )
+    assert [clip for _, clip, _, _ in pairs] == wanted, "in the order of the table"
+    for source, clip, caption, told in pairs:
+        hard = next(each for each in found.hardest if each.clip == clip == caption)
+        assert told == f"{hard.truth}: taken for {hard.predicted[0][0]} ({hard.predicted[0][1]:.2f})"
         image = cv2.imdecode(np.frombuffer(base64.b64decode(source), np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert image.shape == (pictures.SIDE, pictures.SIDE, 3)

@@ -30,7 +30,7 @@ UNPACKED = 2**28
 MOST_COLUMNS = 1000
 
 ABOVE = 200
-"""Lines of comment, or empty, above a table."""
+"""Lines of comment, of Excel's ``sep=;``, or empty, above a table."""
 
 DIGITS = 20
 """Of a whole number."""
@@ -41,7 +41,7 @@ PICKLES = "pickles run code when they are opened, so they never are; write the s
 
 BINARY: tuple[tuple[bytes, str, str], ...] = (
     *((bytes((0x80, protocol)), "a pickle", PICKLES) for protocol in (2, 3, 4, 5)),
-    (b"PK\x03\x04", "a zip archive (.xlsx, .npz and .pt are such)", "save the sheet as CSV; write arrays and tensors as CSV or JSON"),
+    (b"PK\x03\x04", "a zip archive (.npz and .pt are such)", "write arrays and tensors as CSV or JSON"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
     (b"\x93NUMPY", "a numpy array", "write it as CSV with a column of subjects"),
     (b"\x89HDF", "an HDF5 file", "write it as CSV or parquet"),
@@ -50,8 +50,14 @@ BINARY: tuple[tuple[bytes, str, str], ...] = (
 )
 """How files begin that are whole and not read, what they are, and what to do."""
 
+WORKBOOK = b"xl/workbook.xml"
+"""The part that every .xlsx has; its name stands unpacked in the archive."""
+
 WITHOUT = re.compile("correctnum:|has the accuracy:")
 """In the logs of MMNet and of the RCNs."""
+
+COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[mK]")
+"""Of a terminal, kept in a log."""
 
 CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -77,39 +83,45 @@ def read(path: Path | None, stdin: BinaryIO | None = None) -> Columns:
         else:
             content = guard.read(path, LARGEST)
         return columns(content)
-    except OSError as error:
-        raise UserError(
-            f"predictions cannot be read: {error.strerror or error}", where=where, remedy="name a file, or - for standard input"
-        ) from error
-    except _OtherKindError as error:
-        raise UserError(f"the file is {error.args[0]}", where=where, remedy=error.args[1]) from error
-    except (ValueError, RecursionError, csv.Error, pa.ArrowException, OverflowError) as error:
-        raise UserError(f"predictions cannot be read: {_reason(error)}", where=where, remedy=EXAMPLE) from error
+    except FAULTS as error:
+        raise refused(error, where) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is too deep"
-    return next(iter(str(error).splitlines()), "")[:400] or type(error).__name__
-
-
-class _OtherKindError(Exception):
+class OtherKindError(Exception):
     """What the file is instead, and what to do."""
+
+
+FAULTS = (OSError, OtherKindError, ValueError, RecursionError, csv.Error, pa.ArrowException, OverflowError)
+"""What `columns` raises, and reading a file."""
+
+
+def refused(error: BaseException, where: object) -> UserError:
+    """Return what a user is told of one of the `FAULTS`."""
+    if isinstance(error, OtherKindError):
+        return UserError(f"the file is {error.args[0]}", where=where, remedy=error.args[1])
+    if isinstance(error, OSError):
+        why, remedy = error.strerror or str(error), "name a file, or - for standard input"
+    else:
+        why = "it is too deep" if isinstance(error, RecursionError) else next(iter(str(error).splitlines()), "")[:400]
+        remedy = EXAMPLE
+    return UserError(f"predictions cannot be read: {why or type(error).__name__}", where=where, remedy=remedy)
 
 
 def columns(content: bytes) -> Columns:
     """Return the columns of a file's bytes.
 
     Raises:
-        ValueError: no form is recognised, or the one that is has a fault.
+        ValueError, OtherKindError, and others of `FAULTS`: no form is recognised, or the one that is has a fault.
     """
     if not content.strip():
         raise ValueError("it is empty")
     if content.startswith(b"PAR1"):
         return _parquet(content)
+    if content.startswith(b"PK\x03\x04") and WORKBOOK in content:
+        return _workbook(content)
     for start, what, remedy in BINARY:
         if content.startswith(start):
-            raise _OtherKindError(what, remedy)
+            raise OtherKindError(what, remedy)
     text = _text(content)
     if text.lstrip()[0] not in "[{":
         found = _delimited(text) or _log(text)
@@ -127,7 +139,7 @@ def columns(content: bytes) -> Columns:
 
 def _log(text: str) -> Columns | None:
     """Return what a printed log holds; None where it is none."""
-    return logs.of_subjects(text) or logs.of_clips(text) or logs.of_dictionary(text)
+    return logs.of_subjects(text) or logs.of_pairs(text) or logs.of_clips(text) or logs.of_dictionary(text)
 
 
 def _unknown(text: str, reason: str = "") -> str:
@@ -147,6 +159,7 @@ def _text(content: bytes) -> str:
     control = CONTROL.search(text)
     if control:
         raise ValueError(f"it is no text: a sign of code {ord(control[0])} stands at place {control.start():,}")
+    text = COLOUR.sub("", text) if "\x1b" in text else text
     text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     if not text.strip():
         raise ValueError("it is empty")
@@ -194,7 +207,7 @@ def _whole(digits: str) -> int:
 def _delimited(text: str) -> Columns | None:
     """Return a table of text with a header; None where the first line names no true and predicted classes."""
     lines = text.split("\n", ABOVE)[:ABOVE]
-    number = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    number = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith(("#", "sep="))), 0)
     line, above = lines[number], sum(len(each) + 1 for each in lines[:number])
     for separator, name in SEPARATORS.items():
         if separator not in line or line.count(separator) >= MOST_COLUMNS:
@@ -224,6 +237,29 @@ def _table(text: str, separator: str, head: list[str], form: str, first: int) ->
         if name:
             cells[name] = [row[place].strip() for row in rows]
     return Columns(form, cells)
+
+
+def _workbook(content: bytes) -> Columns:
+    """Return the first sheet of an .xlsx that has a header with true and predicted classes."""
+    from merbench.data import workbooks  # here, so that what is no workbook is scored without openpyxl
+
+    try:
+        sheets = workbooks.sheets(content)
+    except workbooks.DAMAGED as error:
+        raise ValueError(
+            f"a workbook is damaged or too large: {next(iter(str(error).splitlines()), '') or type(error).__name__}"
+        ) from error
+    for rows in sheets:
+        first = next((place for place, row in enumerate(rows[:ABOVE]) if roles([*row]).enough), None)
+        if first is None:
+            continue
+        head = rows[first]
+        names = [name for name in head if name]
+        if len(set(names)) < len(names):
+            raise ValueError("two columns of a sheet are called alike")
+        below = [row + ("",) * (len(head) - len(row)) for row in rows[first + 1 :] if any(row)]
+        return Columns("workbook", {name: [row[place] for row in below] for place, name in enumerate(head) if name})
+    raise ValueError("no sheet of the workbook has a header with true and predicted classes")
 
 
 def _parquet(content: bytes) -> Columns:

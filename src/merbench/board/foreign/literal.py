@@ -15,16 +15,19 @@ DEEPEST = 8
 LONGEST_NUMBER = 40
 """Characters."""
 
+LONGEST_WORD = 1000
+"""Characters. A word is never gone back into: what Python would keep to try again is a hundred bytes a character."""
+
 TOKEN = re.compile(
-    r"""\s*+(?:
+    rf"""\s*+(?:
         (?P<wrap>(?:torch\.|np\.|numpy\.|collections\.)?
             (?:tensor|array|u?int(?:8|16|32|64)|float(?:16|32|64)|str_|list|tuple|OrderedDict|defaultdict)\(
             (?:<class\ '[a-z]+'>,)?)
-      | (?P<option>(?:dtype|device|grad_fn|requires_grad|size|layout)=(?:'[^'\n]{0,40}'|[\w.:]{1,40}|<[\w. ]{1,60}>|\(\d{1,9},\)))
-      | (?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?(?![\w.]))
-      | (?P<word>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
+      | (?P<option>(?:dtype|device|grad_fn|requires_grad|size|layout)=(?:'[^'\n]{{0,40}}'|[\w.:]{{1,40}}|<[\w. ]{{1,60}}>|\(\d{{1,9}},\)))
+      | (?P<number>[-+]?(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?[0-9]{{1,3}}+)?+(?![\w.]))
+      | (?P<word>'(?:[^'\\\n]|\\.){{0,{LONGEST_WORD}}}+'|"(?:[^"\\\n]|\\.){{0,{LONGEST_WORD}}}+")
       | (?P<shortened>\.\.\.)
-      | (?P<sign>[\[\]{}(),:])
+      | (?P<sign>[\[\]{{}}(),:])
     )""",
     re.VERBOSE,
 )

@@ -2,7 +2,7 @@
 
 Read in: STSTNet's Python port, HTNet, CausalNet and SKD-TSTSAN (``Subject: s01``, ``Predicted : [...]`` or ``Best Predicted : [...]``,
 ``Ground Truth : [...]``), the log format of MEGC2019 as STSTNet's authors and CapsuleNet keep it (``smic s01``, then ``s01_ne_01 0 2``), and
-the dictionary that HTNet and CausalNet print at their end.
+the dictionary that HTNet and CausalNet print at their end. CausalNet also writes a file a subject (``matrix_acc: [[0, 0], [1, 0]]``).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ BEST_OF_HTNET = (
 LONGEST_LINE = 2000
 """Characters of a line in which a heading is looked for; a list may be longer."""
 
-SUBJECT = re.compile(r"(?<![\w'\"])(?:subject|subj)(?:[ _]?(?:name|id))?\s*[:=]\s*['\"]?([\w./()-]{1,100})", re.IGNORECASE)
-LIST = r"\s*[:=]\s*(?=[\[(]|(?:torch\.|np\.|numpy\.)?(?:tensor|array)\()"
+SUBJECT = re.compile(r"(?<![\w'\"])(?:subject|subj)(?:[ _]?(?:name|id))?\s*+[:=]\s*+['\"]?([\w./()-]{1,100})", re.IGNORECASE)
+LIST = r"\s*+[:=]\s*+(?=[\[(]|(?:torch\.|np\.|numpy\.)?(?:tensor|array)\()"
 PREDICTED = re.compile(
-    rf"(?<![\w'\"])(best[ _]+)?(?:pred(?:icted|ictions?|s)?|y_pred)(?:[ _](?:labels?|class(?:es)?))?{LIST}", re.IGNORECASE
+    rf"(?<![\w'\"])(best[ _]++)?(?:pred(?:icted|ictions?|s)?|y_pred)(?:[ _](?:labels?|class(?:es)?))?{LIST}", re.IGNORECASE
 )
 TRUTH = re.compile(
     rf"(?<![\w'\"])(?:ground[ _-]?truths?|gt|truth|y_true|(?:true|actual)(?:[ _](?:labels?|class(?:es)?))?|targets?|labels?){LIST}",
@@ -35,6 +35,9 @@ STATED = re.compile(
     r"^[\s|]{0,40}(best )?UF1\s{0,9}[:=]\s{0,9}([01]?\.[0-9]{1,8}|[01])[\s|,;]{1,20}(?:best )?UAR\s{0,9}[:=]\s{0,9}([01]?\.[0-9]{1,8}|[01])",
     re.IGNORECASE,
 )
+PAIRS = re.compile(r"^[ \t]{0,20}matrix_acc\s{0,9}:\s{0,9}(?=\[)", re.IGNORECASE | re.MULTILINE)
+"""Of CausalNet's file of one subject: ``matrix_acc: [[predicted, true], ...]``."""
+
 KEY = r"""(?:'[^'\n]{1,60}'|"[^"\n]{1,60}"|[0-9]{1,6})\s{0,20}:\s{0,20}"""
 TABLE = re.compile(
     rf"\{{\s{{0,20}}{KEY}\{{\s{{0,20}}['\"](?:pred\w{{0,20}}|truth|labels?|y_\w{{1,10}}|gt|ground\w{{0,10}})['\"]\s{{0,20}}:", re.IGNORECASE
@@ -142,6 +145,32 @@ def of_dictionary(text: str) -> Columns | None:
         if len(found) > 1:
             raise ValueError("it has two dictionaries of subjects that differ; keep one")
     return printed(found[0]) if found else None
+
+
+def of_pairs(text: str) -> Columns | None:
+    """Return the pairs of a subject's file as CausalNet writes it, ``[predicted, true]``; None where it has none. An empty list has no rows.
+
+    Raises:
+        ValueError: it holds something else than pairs, or the pairs of two trainings, one below the other.
+    """
+    found: list[literal.Value] = []
+    for start in PAIRS.finditer(text):
+        value = literal.parse(text, start.end())[0]
+        if value not in found:
+            found.append(value)
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ValueError("it has the pairs of two trainings, one below the other; cut out one")
+    pairs = found[0] if isinstance(found[0], list) else []
+    cells: dict[str, list[Cell]] = {"truth": [], "predicted": []}
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or any(isinstance(cell, list | dict) for cell in pair):
+            raise ValueError("'matrix_acc' is no list of pairs of a predicted and a true class")
+        for column, cell in zip(("predicted", "truth"), pair, strict=True):
+            cells[column].append(cell)  # type: ignore[arg-type]  # no list, as was looked at
+    note = "pairs are read as [predicted, true], as CausalNet writes them; for each subject of its best epoch"
+    return Columns("CausalNet's file of a subject", cells, best=True, notes=(note,))
 
 
 def printed(value: literal.Value) -> Columns:

@@ -108,8 +108,8 @@ def _prefixed(text: str) -> tuple[str | None, str]:
 
 def _told_by_spelling(bare: str, fallback: str | None) -> str:
     spelled = next((known for form, known in FORMS if form.fullmatch(bare)), ())
-    if fallback is not None and (fallback in spelled or not spelled or bare.isdecimal()):
-        return fallback
+    if fallback is not None and (fallback in spelled or not spelled or bare.isdecimal() or fallback not in WRITTEN):
+        return fallback  # how people of a database that is not known here are spelled, nobody knows either
     if not spelled:
         raise ValueError(f"'{bare[:60]}' may be a subject of any database")
     return spelled[0]
@@ -135,7 +135,7 @@ def subject_in(clip: str, fallback: str | None) -> str:
     known = next((known for form, known in FORMS if len(parts) > 1 and form.fullmatch(parts[0])), None)
     if known is None:
         raise ValueError(f"the clip '{clip[:60]}' does not tell whose it is")
-    return subject_of(parts[0], fallback if fallback in known else known[0], None)
+    return subject_of(parts[0], fallback if fallback in known or fallback not in (None, *WRITTEN) else known[0], None)
 
 
 def clip_of(text: str, subject: str, listed: Iterable[str] = ()) -> str:

@@ -23,7 +23,7 @@ MOST_CLIPS, MOST_SUBJECTS = 10_000, 1_000
 
 NO_SUBJECT = (
     "give a column 'subject': scores are pooled over subjects, and their interval, chance and test draw subjects; a clip's own key "
-    "(casme2/sub01/EP02_01f, s01_ne_01, 006_1_2) tells the subject too"
+    "(casme2/sub01/EP02_01f, s01_ne_01, 006_1_2) tells the subject too, and so do names of files: name their folder, with a file a subject"
 )
 
 
@@ -115,6 +115,12 @@ def understand(columns: Columns, where: object, database: str | None = None, cla
         found = roles([*columns.cells])
         _check(columns, found, where)
         owners = _owners(columns, found, where, database)
+        if database is not None and not any(owner.startswith(f"{database}/") for owner in owners):
+            raise UserError(
+                f"no subject is of {database}: by their spelling or a column they are of others, the first is {owners[0]}",
+                where=where,
+                remedy=f"leave --database away, or write {database} before the subjects ({database}/1) or into a column 'database'",
+            )
         named = "clip" in found.named
         keys = _keys(columns, found, owners) if named else owners
         three = {owner.split("/")[0] for owner in set(owners)} <= set(manifest.DATABASES)
@@ -199,10 +205,11 @@ def _owner(text: str, database: str, clip: str, is_subject: bool, fallback: str 
         return people.subject_in(text, fallback)
     try:
         return people.subject_of(text, column, fallback)
-    except ValueError:
-        if not clip:
-            raise
-    return people.subject_in(clip, fallback)  # a bare 20 beside the clip s20_ne_01
+    except ValueError as error:
+        try:
+            return people.subject_in(clip, fallback)  # a bare 20 beside the clip s20_ne_01
+        except ValueError:
+            raise error from None
 
 
 def _keys(columns: Columns, found: Roles, owners: Sequence[str]) -> list[str]:

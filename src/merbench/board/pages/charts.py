@@ -146,6 +146,7 @@ class Plot:
         size: units.
         x, y: ends of the axes; from the data where they are None.
         margin: room to the right, for names of rules.
+        x_step: the least from one number of the x axis to the next; 1 for what is counted.
     """
 
     label: str
@@ -158,6 +159,7 @@ class Plot:
     x: tuple[float, float] | None = None
     y: tuple[float, float] | None = None
     margin: int = 12
+    x_step: float = 0.0
     kind: str = "plot"
     bars: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
@@ -202,7 +204,7 @@ class _Area:
             y = self.at(self.x[0], value)[1]
             yield tag("line", x1=self.LEFT, x2=self.right, y1=y, y2=y, class_="grid")
             yield tag("text", f"{value:g}", x=self.LEFT - 6, y=y + 3.5, text_anchor="end")
-        for value in ticks(*self.x, most=6):
+        for value in ticks(*self.x, most=6, least=self.plot.x_step):
             x = self.at(value, self.y[0])[0]
             yield tag("line", x1=x, x2=x, y1=self.bottom, y2=self.bottom + 4, class_="axis")
             yield tag("text", f"{value:g}", x=x, y=self.bottom + 15, text_anchor="middle")
@@ -265,12 +267,12 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return round numbers from low to high: steps of 1, 2 or 5 times a power of ten, at most ``most`` steps."""
+def ticks(low: float, high: float, most: int = 5, least: float = 0.0) -> list[float]:
+    """Return round numbers from low to high: steps of 1, 2 or 5 times a power of ten, at most ``most`` of them, none below ``least``."""
     span = high - low
     if not (math.isfinite(span) and span > 0):
         return []
     digit = 10.0 ** math.floor(math.log10(span / most))
-    step = next((digit * factor for factor in (1, 2, 5, 10, 20) if span / (digit * factor) <= most), digit * 20)
+    step = max(next((digit * factor for factor in (1, 2, 5, 10, 20) if span / (digit * factor) <= most), digit * 20), least)
     first = math.ceil(low / step - 1e-9)
     return [float(f"{index * step:.12g}") for index in range(first, math.floor(high / step + 1e-9) + 1)]

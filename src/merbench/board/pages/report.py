@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from merbench.board.pages.judged import Calibration, Curve, Hard, Judged, Measur
 from merbench.board.pages.page import rendered
 from merbench.board.pages.pictures import NOTE, Picture
 from merbench.board.rows import Row, row_of
+from merbench.data import databases
 from merbench.foldfile import fold_name
 from merbench.results import Provenance, Run
 
@@ -27,7 +28,7 @@ class Images:
 
     Attributes:
         clips: of the hardest clips, by key.
-        maps: where the method looks: what a picture is of, and the pictures.
+        maps: where the method looks: what pictures are of, with what is true and what was predicted, and the pictures.
         lacking: why there are no maps; empty where there are, or nobody asked.
     """
 
@@ -72,6 +73,8 @@ def page(report: Report, images: Images | None = None) -> str:
         images: clips and maps to show; None: nobody asked for any.
     """
     row, found = report.row, report.found
+    if row.epochs == 1:  # its inner epoch is its last; ranked apart, but nothing to show twice
+        row = replace(row, readings={name: score for name, score in row.readings.items() if name != "inner"})
     sure = judged.calibration(found)
     return rendered(
         "report.html",
@@ -131,6 +134,7 @@ def _epochs(row: Row, found: Judged) -> Markup | None:
         dots=[dot for dot in dots if math.isfinite(dot.y)],
         size=(860, 300),
         margin=168,
+        x_step=1,
     ).drawn()
 
 
@@ -138,10 +142,12 @@ def _subjects(found: Judged) -> dict[str, list[tuple[judged.Subject, Markup]]]:
     """Return every subject with its bar, by database."""
     rows = judged.by_subject(found)
     most = max(row.clips for row in rows)
-    tables: dict[str, list[tuple[judged.Subject, Markup]]] = {}
+    there = {row.database for row in rows}
+    listed = [name for name in databases.known() if name in there]
+    tables: dict[str, list[tuple[judged.Subject, Markup]]] = {name: [] for name in (*listed, *sorted(there - set(listed)))}
     for row in rows:
         label = f"{row.right:.3g} of {row.clips} clips right"
-        tables.setdefault(row.database, []).append((row, charts.split(row.right, row.clips - row.right, most, label)))
+        tables[row.database].append((row, charts.split(row.right, row.clips - row.right, most, label)))
     return tables
 
 
@@ -178,6 +184,8 @@ def _curve(curve: Curve) -> Markup:
         y_name=curve.part,
         lines=[Line(list(zip(at, curve.middle.tolist(), strict=True)), band=band)],
         dots=[Dot(at[0], float(curve.middle[0]))] if len(at) == 1 else [],
+        x=(0.5, 1.5) if len(at) == 1 else None,
+        x_step=1,
     ).drawn()
 
 

@@ -7,14 +7,14 @@ const told = (cell, words) => {
 
 function sort(table, head, column) {
   const words = head.classList.contains("words"), first = column && !words ? "descending" : "ascending";
-  const way = head.ariaSort ? (head.ariaSort === "ascending" ? "descending" : "ascending") : first;
+  const now = head.getAttribute("aria-sort"), way = now ? (now === "ascending" ? "descending" : "ascending") : first;
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", way);
   const compare = (a, b) => (words ? a.localeCompare(b, "en") : a - b) * (way === "descending" ? -1 : 1);
   for (const body of table.tBodies) {
     const lines = [...body.rows].filter(row => !row.matches(".reading, .chance")).map(row => [told(row.cells[column], words), row]);
     lines.sort(([a], [b]) => a === "" || b === "" ? (a === "") - (b === "") : compare(a, b));
-    body.append(...lines.map(([, row]) => row), ...body.querySelectorAll(".chance"));
+    body.append(...lines.map(([, row]) => row), ...body.querySelectorAll(":scope > .chance"));
   }
 }
 for (const table of document.querySelectorAll("table.sortable"))
@@ -48,7 +48,7 @@ if (form) {
   filter();
 }
 const open = () => {
-  const aim = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const aim = document.getElementById(location.hash.slice(1));
   const box = aim && aim.closest("details");
   if (box) { box.open = true; aim.scrollIntoView(); }
 };
