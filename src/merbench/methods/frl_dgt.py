@@ -191,6 +191,14 @@ class FRLDGT(Method):
             found["endpoint error of least squares alone"] = begin * scale
         return found
 
+    def maps(self, batch: Batch) -> Outputs:
+        """Return how far each place of the face is displaced, as a share of what moves most, (B, size, size); nothing where none is learned."""
+        if self.motion != "learned":
+            return {}
+        displacement = self.outputs(batch)["displacement"]
+        moved = (displacement - median(displacement) if self.steady else displacement).square().sum(dim=1).sqrt()  # what is read
+        return {"displacement": moved / moved.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)}
+
     def _read(self, motion: Tensor, landmarks: Tensor) -> Tensor:
         """Return (B, classes) unnormalised scores from motion of the whole face, (B, 2 or 3, size, size)."""
         if self.steady:

@@ -74,6 +74,22 @@ def test_each_reading_has_its_chance_below_it_and_who_lacks_it(made: Made) -> No
             assert ("not run: closed" in body) is (reading != "last" and ATTACK.replace("<", "&lt;").replace(">", "&gt;") in body)
 
 
+def test_sources_stand_apart_under_headings_of_their_own(made: Made) -> None:
+    alone, rendered = (
+        html.page(made.rows),
+        [dataclasses.replace(row, source="synthetic", key=f"{index:016x}") for index, row in enumerate(made.rows)],
+    )
+    assert not [words for words in render.SOURCES.values() if words in alone], "one source needs no heading"
+    both = html.page([*rendered, *made.rows])
+    places = [both.index(f"<h2>{escape(source)}</h2>") for source, _ in render.by_source([*rendered, *made.rows])]
+    assert len(places) == 2
+    assert places == sorted(places)
+    for line in lines(both, "last"):
+        own = re.findall(r"data-run=\"(.*?)\"", line)[0]
+        assert (both.index(line) > places[1]) == (own in {row.key for row in rendered})
+    assert not re.search(r'<section[^>]*class="board"[^>]*>\s*<h2', both), "a table's heading stands below its source's"
+
+
 def test_a_cost_that_nobody_measured_has_no_column(made: Made) -> None:
     assert all(row.clip_seconds is None for row in made.rows)
     assert ">a clip</button>" not in html.page(made.rows)

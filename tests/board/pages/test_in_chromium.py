@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -175,6 +176,20 @@ def test_filters(chromium: Browser, folder: Path, made: Made) -> None:
     chromium.run("document.forms.filters.reset(); new Promise(done => setTimeout(done, 20))")
     assert seen(chromium) == whole
     assert chromium.complaints() == []
+
+
+def test_a_source_is_not_named_where_none_of_its_tables_is_seen(chromium: Browser, made: Made, tmp_path: Path) -> None:
+    rendered = [dataclasses.replace(row, source="synthetic", key=f"{index:016x}") for index, row in enumerate(made.rows)]
+    path = tmp_path / "both.html"
+    path.write_text(html.page([*made.rows, *rendered]), encoding="utf-8")
+    chromium.open(path)
+    named = "[...document.querySelectorAll('.source > h2')].filter(e => e.checkVisibility()).map(e => e.innerText)"
+    both = chromium.run(named)
+    assert len(both) == 2
+    choose(chromium, data=f"{rendered[0].on}, synthetic")
+    assert chromium.run(named) == both[1:]
+    choose(chromium, data="")
+    assert chromium.run(named) == both
 
 
 def test_a_link_opens_its_run(chromium: Browser, folder: Path, made: Made) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -106,10 +107,13 @@ class Table:
 
 def page(rows: Sequence[Row]) -> str:
     """Return the board as one HTML file."""
-    tables = [_table(index, title, members) for index, (title, members) in enumerate(render.tables(rows), 1)]
+    number = itertools.count(1)
+    sources = [(source, [_table(next(number), title, members) for title, members in found]) for source, found in render.by_source(rows)]
+    tables = [table for _, found in sources for table in found]
     every = [row for table in tables for row in table.members]
     return rendered(
         "board.html",
+        sources=sources,
         tables=tables,
         every=every,
         choices={name: _unlike(table.facts[name] for table in tables) for name in ("data", "scheme", "protocol", "preset")},
