@@ -246,10 +246,10 @@ def test_a_method_beside_its_ablations(with_flow: Path, cli: Cli) -> None:
     done = cli(*words, "--ablation", "all")
     assert done.code == 0
     lines = {line.split("  ")[0]: line for line in done.out.splitlines()}
-    assert {"the whole method", "not-centred", "not-mirrored"} <= set(lines)
+    assert {"the whole method", "not-centred", "not-mirrored", "without-strain", "not-balanced"} <= set(lines)
     assert "16 finished before, 0 to do" in done.err
     assert "not-mirrored: faces are not learnt from in the mirror too (method.mirrored=false)" in done.out
     again = cli(*words, "--ablation", "not-centred")
     assert "not-centred" in again.out
     assert "not-mirrored" not in again.out
-    assert len(list((with_flow / "runs").glob("*/*/svm_flow/*"))) == 3
+    assert len(list((with_flow / "runs").glob("*/*/svm_flow/*"))) == 5
