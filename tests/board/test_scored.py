@@ -244,8 +244,8 @@ def test_other_clips_cannot_be_paired(run: Run) -> None:
     truth = first.truth.copy()
     truth[0] = (truth[0] + 1) % 3
     for other, reason in (
-        (changed(clips=clips), "1 clips are in the file only: casme2/sub41/c0x; 1 clips are in the run only: casme2/sub41/c0"),
-        (changed(truth=truth), "1 clips have another true class: casme2/sub41/c0"),
+        (changed(clips=clips), "1 clip is in the file only: casme2/sub41/c0x; 1 clip is in the run only: casme2/sub41/c0"),
+        (changed(truth=truth), "1 clip has another true class: casme2/sub41/c0"),
         (dataclasses.replace(changed(truth=truth), named=False), "other numbers of clips or classes of casme2/sub41"),
         (dataclasses.replace(found, classes=("a", "b", "c")), "its classes are negative, positive, surprise"),
     ):
@@ -263,3 +263,17 @@ def test_everything_is_json(said: scored.Scored) -> None:
     assert any("1 subject:" in warning for warning in few.warnings)
     assert json.loads(json.dumps(scored.as_json(few), allow_nan=False))["readings"]["last"]["uf1"] is None
     assert "0.0000" not in scored_text.text(few, "x").splitlines()[4], "what has no value is no zero"
+
+
+def test_a_misspelled_class_is_asked_about() -> None:
+    lines = ["subject,clip,truth,pred", *(f"s01,s01_ne_0{n},{name},{name}" for n, name in enumerate(("negative", "positive", "surprise")))]
+    odd = scored.scored(read("\n".join([*lines, "s01,s01_ne_04,negative,suprise"])))
+    assert "is the class suprise a misspelled surprise? classes are told apart by their names" in odd.warnings
+    assert not any("misspelled" in warning for warning in scored.scored(read("\n".join(lines))).warnings)
+
+
+def test_the_oracle_is_explained_only_where_one_is_shown(said: scored.Scored) -> None:
+    last = said.readings["last"]
+    explained = "oracle: the epoch was chosen"
+    assert explained not in scored_text.text(dataclasses.replace(said, readings={"last": last, "inner": last}), "x")
+    assert explained in scored_text.text(dataclasses.replace(said, readings={"last": last, "oracle-epoch": last}), "x")

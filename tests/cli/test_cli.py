@@ -248,6 +248,7 @@ def test_a_method_beside_its_ablations(with_flow: Path, cli: Cli) -> None:
     lines = {line.split("  ")[0]: line for line in done.out.splitlines()}
     assert {"the whole method", "not-centred", "not-mirrored", "without-strain", "not-balanced"} <= set(lines)
     assert "16 finished before, 0 to do" in done.err
+    assert "the paper" not in done.out, "no paper says anything of these"
     assert "not-mirrored: faces are not learnt from in the mirror too (method.mirrored=false)" in done.out
     again = cli(*words, "--ablation", "not-centred")
     assert "not-centred" in again.out

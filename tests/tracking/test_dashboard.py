@@ -46,6 +46,7 @@ def test_every_panel_and_column_is_of_what_is_told(tmp_path: Path) -> None:
         )
         server.shutdown()
     assert (done.returncode, done.stdout.startswith(f"{server.url}/me/merbench?nw=")) == (0, True), done.stderr
+    assert f"the dashboard of mine is written to {out}" in done.stdout
     section = json.loads(out.read_text())["section"]
     assert [columns_of(view["section"]) for view in server.views] == [columns_of(section)]
 

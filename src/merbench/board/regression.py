@@ -145,7 +145,7 @@ def _other_truth(before: Archive, now: Archive) -> list[str]:
         return []
     first = other[0]
     one, two = before.classes[before.truth[first]], now.classes[now.truth[first]]
-    return [f"{len(other)} clips have another true class: {before.clips[first]} {one}, now {two}"]
+    return [f"{len(other)} clip{'s have' if len(other) > 1 else ' has'} another true class: {before.clips[first]} {one}, now {two}"]
 
 
 def _other_request(before: Archive, now: Archive, data: bool) -> list[str]:

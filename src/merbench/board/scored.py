@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -146,6 +147,10 @@ def _warnings(found: Predictions, claims: list[Claim]) -> list[str]:
     absent = [name for place, name in enumerate(found.classes) if not (table.truth == place).any()]
     if absent:
         warnings.append(f"no clip has the true class {', '.join(absent)}: UAR has no value, nor UF1 where it is never predicted either")
+        for name in absent:
+            others = [other for other in found.classes if other not in absent]
+            if close := difflib.get_close_matches(name, others, n=1, cutoff=0.8):
+                warnings.append(f"is the class {name} a misspelled {close[0]}? classes are told apart by their names")
     people = len(set(table.subjects.tolist()))
     if people < LITTLE:
         warnings.append(f"{people} subject{'s' if people > 1 else ''}: an interval over so few tells little")
@@ -199,11 +204,11 @@ def _difference(ours: Counter[tuple[str, int]], theirs: Counter[tuple[str, int]]
         return f"other numbers of clips or classes of {few(sorted({*only, *lacking}))}"
     classes = sorted({*only} & {*lacking})
     parts = [
-        f"{len(keys)} clips {what}: {few(keys)}"
-        for keys, what in (
-            (classes, "have another true class"),
-            ([key for key in only if key not in classes], "are in the file only"),
-            ([key for key in lacking if key not in classes], "are in the run only"),
+        f"{len(keys)} {'clips ' + several if len(keys) > 1 else 'clip ' + one} {what}: {few(keys)}"
+        for keys, one, several, what in (
+            (classes, "has", "have", "another true class"),
+            ([key for key in only if key not in classes], "is", "are", "in the file only"),
+            ([key for key in lacking if key not in classes], "is", "are", "in the run only"),
         )
         if keys
     ]

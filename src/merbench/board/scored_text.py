@@ -21,7 +21,11 @@ def text(found: Scored, name: str) -> str:
         found: what is said.
         name: of the file.
     """
-    legend = "\noracle: the epoch was chosen on the held-out subjects; never ranked" if len(found.readings) > 1 else ""
+    legend = (
+        "\noracle: the epoch was chosen on the held-out subjects; never ranked"
+        if found.readings.keys() & {"oracle-subject", "oracle-epoch"}
+        else ""
+    )
     blocks = [_heading(found, name), _table(_score_rows(found)) + legend, _averages(found), _confusion(found)]
     if found.against is not None:
         blocks.append(_versus(found.against, found.seeds))

@@ -62,13 +62,14 @@ def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> None:
         console.print(f"{title}: not every fold of the whole method is there; the same command goes on", markup=False)
         return
     narrow = console.width < WIDE
-    kept = [index for index, name in enumerate(board.COLUMNS) if not (narrow and name in COSTS)]
+    rows = [board.cells(line) for line in found]
+    told = any(row[-1] for row in rows)
+    kept = [index for index, name in enumerate(board.COLUMNS) if not (narrow and name in COSTS) and (told or name != board.COLUMNS[-1])]
     table = Table(title=_safe(title), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for index in kept:
         name = board.COLUMNS[index]
         table.add_column(name, justify="left" if index in (0, len(board.COLUMNS) - 1) else "right", no_wrap=index > 0, overflow="fold")
-    for line in found:
-        cells = board.cells(line)
+    for cells in rows:
         table.add_row(*(_safe(cells[index]) for index in kept))
     console.print("", table)
     for ablation, _ in ablated:

@@ -84,3 +84,4 @@ def dashboard(
         raise UserError(
             f"the dashboard cannot be written: {error.strerror}", where=out.absolute(), remedy="name another file: --out"
         ) from error
+    typer.echo(f"the dashboard of {name} is written to {out}; without --out it is made at wandb")

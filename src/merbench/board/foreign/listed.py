@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,13 +58,13 @@ def _by_clip(found: Predictions) -> Predictions:
         if found.classes[told[key]] != manifest.CLASSES[listed[key]] and set(found.classes) == set(manifest.CLASSES)
     ]
     if missing:
-        found = _warned(found, f"{len(missing)} of the {len(listed)} clips {_of(found)} are missing: {few(missing)}")
+        found = _warned(found, f"{len(missing)} of the {len(listed)} clips {_of(found)} {_are(missing)} missing: {few(missing)}")
     if dropped:
         found = _warned(found, f"clips that the organisers left out: {few(dropped)}")
     if unknown:
-        found = _warned(found, f"{len(unknown)} clips are not among those of MEGC2019: {few(unknown)}")
+        found = _warned(found, f"{_many(unknown, 'clip')} {_are(unknown)} not among those of MEGC2019: {few(unknown)}")
     if other:
-        found = _warned(found, f"{len(other)} clips have another true class than the list of MEGC2019: {few(other)}")
+        found = _warned(found, f"{_many(other, 'clip')} {_have(other)} another true class than the list of MEGC2019: {few(other)}")
     if not (missing or dropped or unknown or other or found.doubled):
         found = replace(found, notes=(*found.notes, f"clips and true classes are those of MEGC2019, all {len(listed)} {_of(found)}"))
     return found
@@ -95,13 +95,15 @@ def _by_subject(found: Predictions) -> Predictions:
     ]
     found = _warned(found, "no clip is named: a clip that is missing, doubled or of another subject cannot be seen by name")
     if lacking:
-        found = _warned(found, f"{len(lacking)} of the {(there.sum(1) > 0).sum()} subjects {_of(found)} are missing: {few(lacking)}")
+        found = _warned(
+            found, f"{len(lacking)} of the {(there.sum(1) > 0).sum()} subjects {_of(found)} {_are(lacking)} missing: {few(lacking)}"
+        )
     if strange:
-        found = _warned(found, f"{len(strange)} subjects are not among those of MEGC2019: {few(strange)}")
+        found = _warned(found, f"{_many(strange, 'subject')} {_are(strange)} not among those of MEGC2019: {few(strange)}")
     if counts:
-        found = _warned(found, f"{len(counts)} subjects have another number of clips than in MEGC2019: {few(counts)}")
+        found = _warned(found, f"{_many(counts, 'subject')} {_have(counts)} another number of clips than in MEGC2019: {few(counts)}")
     if other:
-        found = _warned(found, f"{len(other)} subjects have as many clips as in MEGC2019, but of other classes: {few(other)}")
+        found = _warned(found, f"{_many(other, 'subject')} {_have(other)} as many clips as in MEGC2019, but of other classes: {few(other)}")
     if not (lacking or strange or counts or other):
         note = f"each subject has as many clips of each class as in MEGC2019, {here.sum()} {_of(found)} in all"
         found = replace(found, notes=(*found.notes, note))
@@ -143,6 +145,18 @@ def _settled(found: Predictions, matrix: NDArray[np.int64], clips: int, source: 
 
 def _warned(found: Predictions, warning: str) -> Predictions:
     return replace(found, warnings=(*found.warnings, warning))
+
+
+def _many(found: Sequence[str], what: str) -> str:
+    return f"{len(found)} {what}{'s' if len(found) > 1 else ''}"
+
+
+def _are(found: Sequence[str]) -> str:
+    return "are" if len(found) > 1 else "is"
+
+
+def _have(found: Sequence[str]) -> str:
+    return "have" if len(found) > 1 else "has"
 
 
 def _of(found: Predictions) -> str:
