@@ -197,7 +197,7 @@ def test_a_path_to_something_else(
 )
 def test_a_name_that_is_too_long(runs: Runs, cli: Cli, words: tuple[str, ...], name: str) -> None:
     answer = cli(*words, name + (".py" if words == ("bench",) else ""))
-    refused(answer, file=name[:100], place="", remedy="")
+    refused(answer, file=name[:50], place="", remedy="")
 
 
 def test_a_device_may_be_written_to(runs: Runs, cli: Cli) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 
+from merbench import methods
 from merbench.displacement import median
 from merbench.method import METHODS
 from tests.contract import batch_for, without_labels
+
+methods.load("frl_dgt")
 
 SMALL: dict[str, Any] = {"size": 32, "widths": (4, 4), "octaves": 2, "dim": 8, "depth": 1, "heads": 2}
 
@@ -26,5 +29,5 @@ def test_its_map_is_how_far_the_face_moves_beyond_the_head() -> None:
 
 
 def test_without_a_displacement_there_is_no_map() -> None:
-    method: Any = METHODS["frl_dgt"](3, motion="tvl1", **SMALL).eval()
+    method: Any = METHODS["frl_dgt"](3, **(SMALL | {"motion": "tvl1"})).eval()
     assert method.maps(without_labels(batch_for(method.inputs, 2))) == {}
