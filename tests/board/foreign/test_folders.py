@@ -98,7 +98,7 @@ def test_what_is_no_prediction_is_told_and_an_empty_list_too(tmp_path: Path) -> 
     told = scored(tmp_path)
     assert any("2 files without predictions passed over: CausalNet.xlsx, README.txt" in note for note in told.notes)
     assert any("no predictions stand in s02_acc.txt" in note and "flatters" in note for note in told.notes)
-    assert any("1 of the 68 subjects of 3DB are missing: smic/s02" in warning for warning in told.warnings)
+    assert any("1 of the 68 subjects of 3DB is missing: smic/s02" in warning for warning in told.warnings)
 
 
 def test_plain_numbers_are_of_the_database_that_is_named(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_an_interrupted_log_tells_whom_it_lacks() -> None:
     found = read(cut)
     last = [*by_subject(written)][-1]
     assert any("without predictions" in note and last in note for note in found.notes)
-    assert any("subjects of 3DB are missing" in warning for warning in found.warnings)
+    assert any("1 of the 68 subjects of 3DB is missing" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
