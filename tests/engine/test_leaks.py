@@ -152,6 +152,7 @@ def test_methods_on_frames_hold_every_promise(rendered: Rendered, here: Path, cl
     assert name not in stages or f"weights, optimiser and losses of {stages[name]}, and predictions" in said, said
 
 
+@pytest.mark.torture  # the other leaks are planted on every run
 def test_an_apex_spotted_over_all_clips_is_caught(rendered: Rendered, here: Path, mended: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from merbench import methods
     from merbench.config import Data
