@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, final
 
 import torch
@@ -16,36 +16,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 
 from merbench import streams
 from merbench.batch import Batch, Inputs
+from merbench.card import Card as Card
 from merbench.config import Training
 from merbench.errors import UserError
 from merbench.layers import Keyed
 from merbench.registry import Registry
 
-Fidelity = Literal["paper", "port", "reconstruction"]
 Outputs = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a method is, and how far it is the paper's.
-
-    Attributes:
-        title, year, paper: of the publication, with a DOI, an arXiv number or an address.
-        network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows public
-            code, the departures say whose, ``reconstruction`` where it is ours.
-        departures: every difference from the paper that is known, in words.
-        parameters: classes to parameter count, as far as the paper or its code prints it.
-        pretraining: data beyond the benchmark's training subjects that the method may use.
-    """
-
-    title: str
-    year: int
-    paper: str
-    network: Fidelity
-    training: Fidelity
-    departures: tuple[str, ...] = ()
-    parameters: Mapping[int, int] = field(default_factory=dict)
-    pretraining: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

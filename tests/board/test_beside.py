@@ -146,7 +146,8 @@ def test_each_protocol_has_its_own(found: Row, expected: dict[tuple[str, str], t
     [
         (row("ststnet", source="synthetic"), "rendered faces; there is no published number of those"),
         (row("ststnet", source="synthetic", scheme="megc3-mini"), "rendered faces"),
-        (row("svm_flow"), "no published score of this method is known"),
+        (row("svm_flow"), "merbench's own, of no paper"),
+        (row("msjfn"), "no printed score of this method could be verified"),
         (row("ststnet", scheme="megc3-mini"), "no published score of this method is of megc3-mini, loso"),
         (row("ststnet", protocol="lodo"), "is of megc3, lodo"),
     ],
@@ -163,7 +164,7 @@ def test_rendered_rows_are_told_in_one_line() -> None:
     """Eleven lines of them stood below one measured row."""
     rendered = [row(name, source="synthetic") for name in ("ststnet", "featref", "svm_flow")]
     assert beside([*rendered, row("svm_flow")])[1] == [
-        "svm_flow on 3db: no published score of this method is known",
+        "svm_flow on 3db: merbench's own, of no paper",
         "3 rows on rendered faces; there is no published number of those",
     ]
 

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from merbench import scores
-from merbench.board import compare, rows
+from merbench.board import compare, naming, rows
 from merbench.errors import UserError
 from tests.board.test_rows import make_run
 
 
 def test_compare_pairs_by_clip(tmp_path: Path) -> None:
     a, b = make_run(tmp_path, "good", quality=1.0), make_run(tmp_path, "poor", quality=0.2)
-    said = compare.compare_runs(compare.find(tmp_path, a.path.name), compare.find(tmp_path, b.path.name[:8]))
+    said = compare.compare_runs(naming.find(tmp_path, a.path.name), naming.find(tmp_path, b.path.name[:8]))
     gap = rows.row_of(a).readings["last"].uf1 - rows.row_of(b).readings["last"].uf1
     assert f"{gap:+.4f}" in said
     assert "p = 0.00" in said
     assert "60 clips, 10 subjects" in said
-    assert compare.find(tmp_path, "good").path == compare.find(tmp_path, "/".join(a.path.parts[-4:])).path == a.path
+    assert naming.find(tmp_path, "good").path == naming.find(tmp_path, "/".join(a.path.parts[-4:])).path == a.path
     with pytest.raises(UserError, match="there is no run 'zz'"):
-        compare.find(tmp_path, "zz")
+        naming.find(tmp_path, "zz")
     keys = [make_run(tmp_path, f"other{index}", epochs=1).path.name for index in range(17)]
     twice = next(key[0] for key in keys if sum(other[0] == key[0] for other in keys) > 1)
     with pytest.raises(UserError, match=rf"runs are called or begin with '{twice}'"):
-        compare.find(tmp_path, twice)
+        naming.find(tmp_path, twice)
 
 
 def test_compare_by_inner(tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_difference_in_words(test: scores.Paired, told: str) -> None:
 def test_no_name_is_too_odd_to_be_told_unknown(tmp_path: Path, named: str) -> None:
     make_run(tmp_path)
     with pytest.raises(UserError, match="there is no run"):
-        compare.find(tmp_path, named)
+        naming.find(tmp_path, named)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -258,3 +260,28 @@ def test_places_stand_in_every_text(tmp_path: Path) -> None:
     assert [row["places"]["last"] for row in json.loads(render.as_json(rows))] == [[1, 2], [1, 2], [3, 3]]
     assert "by_subject" not in render.as_json(rows)
     assert ",last,True,1,2," in render.as_csv(rows)
+
+
+def test_what_a_later_version_supersedes_is_in_no_pair(tmp_path: Path) -> None:
+    """Of two versions of one method one is corrected: they were two rows that looked alike, and made the test of all others harder."""
+    runs = [
+        make_run(tmp_path, name, quality=quality, version=version)
+        for name, quality, version in (("a", 0.9, 1), ("a", 0.7, 2), ("b", 0.2, 1))
+    ]
+    first, second, other = placed([row_of(run) for run in runs], tmp_path)
+    assert (first.superseded, second.superseded, other.superseded) == (True, False, False)
+    assert first.places == {}
+    assert len(json.loads((tmp_path / ranking.FILE).read_text())["pairs"]) == 1
+    ((_, members),) = render.tables([first, second, other])
+    assert [row.method for row in members] == ["a", "b", "a (superseded: version 1.1)"], (
+        "below what is ranked, though its UF1 is the highest"
+    )
+    assert "|  | a (superseded: version 1.1) |" in render.markdown([first, second, other]), "without a place"
+    told = [row for row in csv.DictReader(io.StringIO(render.as_csv([first, second, other]))) if row["reading"] == "last"]
+    assert [row["rankable"] for row in told] == ["False", "True", "True"]
+
+
+def test_a_later_version_without_a_whole_seed_supersedes_nothing(tmp_path: Path) -> None:
+    older, newer = make_run(tmp_path, "a"), make_run(tmp_path, "a", version=2)
+    next((newer.path / "folds").iterdir()).unlink()
+    assert not any(row.superseded for row in placed([row_of(older), row_of(newer)]))

@@ -29,6 +29,7 @@ def make_run(
     key: str = "k0",
     record: str = "every",
     inner: int = 0,
+    version: int = 1,
     **request: object,
 ) -> Run:
     """Write a run of 10 subjects and 60 clips; ``quality`` is the share of clips judged right in the last epoch.
@@ -42,7 +43,8 @@ def make_run(
         training=Training(epochs=epochs, record=record, inner=inner),  # type: ignore[arg-type]
     )
     asked = dataclasses.replace(asked, **request)  # type: ignore[arg-type]
-    name = run_key(asked, key, {}, "")
+    versions = {"method": version, "engine": 1}
+    name = run_key(asked, key, versions, "")
     run = Run(folder_of(root, asked, name))
     provenance = Provenance(
         request_key=name,
@@ -51,7 +53,7 @@ def make_run(
         classes=list(CLASSES),
         data={"annotations": "a", "fingerprint": key, "units": "relative"},
         manifests={},
-        results_versions={},
+        results_versions=versions,
         method_file="",
         parameters=1683,
         environment={},

@@ -63,7 +63,7 @@ def test_measured_beside_published(bare: Path, cli: Cli) -> None:
     assert plain.code == 0
     assert "beside STSTNet, HTNet paper" in plain.out
     assert "- ours learnt from smic+casme2, the paper's from 3db" in plain.out
-    assert "nothing beside good on smic+casme2: no published score" in plain.out
+    assert "nothing beside good on smic+casme2: no printed score" in plain.out
     assert "0.8382" not in cli("leaderboard").out, "a paper's number never stands among measured ones"
     text = cli("leaderboard", "--published", "--format", "md").out
     assert "| casme2 | UF1 | 0.8382 |" in text
@@ -98,8 +98,8 @@ def test_published_scores_and_what_arithmetic_says(bare: Path, cli: Cli) -> None
         ),
         (("--uf1", "86.03%", "--uar", ".8475"), 0, "possible together"),
         (("--on", "casme2", "--scheme", "casme2-5", "--accuracy", "0.6001"), 1, "no whole number of the 246 clips"),
-        (("--on", "casme3", "--accuracy", "0.60"), 0, "casme3, casme3-3: 699 clips, negative 457, positive 55, surprise 187"),
-        (("--counts", "2/2", "--uar", "0.75"), 0, "your classes: 4 clips, class 1 2, class 2 2"),
+        (("--on", "casme3", "--accuracy", "0.60"), 0, "casme3, casme3-3: 699 clips, 457 of negative, 55 of positive, 187 of surprise"),
+        (("--counts", "2/2", "--uar", "0.75"), 0, "your classes: 4 clips, 2 of class 1, 2 of class 2"),
         (("--counts", "2/2", "--uar", "0.75"), 0, "for instance (rows true, columns predicted):"),
         ((), 2, "no score was given"),
         (("--uf1", "86.03"), 2, "write it with all its places"),

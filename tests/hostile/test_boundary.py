@@ -48,7 +48,7 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "prepare": (("prepare", "smic", "--source", "published-flow"), "merbench.data.load.ready"),
     "synth": (("synth", "x", "--size", "mini"), "merbench.data.synthetic.write.write"),
     "leaderboard": (("leaderboard",), "merbench.results.runs_in"),
-    "compare": (("compare", "example", "other"), "merbench.board.compare.find"),
+    "compare": (("compare", "example", "other"), "merbench.board.naming.find_two"),
 }
 ERRORS: dict[str, Exception] = {
     "ZeroDivisionError": ZeroDivisionError("a\nb"),

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merbench import guard
-from merbench.board import compare, rows
+from merbench.board import naming, rows
 from merbench.config import Data, load_request
 from merbench.data import copies, frames, manifest, sheets, store
 from merbench.data.pieces import Piece, stored
@@ -216,7 +216,7 @@ def clip_list(folder: Path, edits: list[tuple[int, int, bytes]]) -> None:
 @fuzzed(name=st.text(max_size=300))
 def name_of_a_run(folder: Path, run: Run, name: str) -> None:
     with contextlib.suppress(OSError):  # too long: the command line names the path, see test_paths
-        answered(lambda: compare.find(folder / "runs", name))
+        answered(lambda: naming.find(folder / "runs", name))
     assert len(runs_in(folder / "runs")) == 2
 
 

@@ -18,6 +18,7 @@ from merbench.board.published import MEASURED, Ours, Published, ours
 from merbench.board.readings import Score
 from merbench.board.render import escaped, heading, line
 from merbench.board.rows import Row
+from merbench.card import shipped
 
 COLUMNS = ("part", "score", "paper", "ours", "95 % interval", "gap", "oracle-subject", "remark")
 
@@ -118,7 +119,8 @@ def beside(rows: Iterable[Row]) -> tuple[list[Beside], list[str]]:
         theirs = [each for each in flagged() if each.one.method in known and known[each.one.method].method == _method(row)]
         matched = [each for each in theirs if _same(row, each.one)]
         if not theirs:
-            alone.append(f"{row.method} on {row.on}: no published score of this method is known")
+            whose = "merbench's own, of no paper" if _own(row) else "no printed score of this method could be verified"
+            alone.append(f"{row.method} on {row.on}: {whose}")
         elif not matched:
             alone.append(f"{row.method} on {row.on}: no published score of this method is of {row.scheme}, {row.protocol}, these databases")
         for name, source in dict.fromkeys((each.one.method, each.one.source) for each in matched):
@@ -223,6 +225,12 @@ def _reasons(row: Row, theirs: Sequence[Flagged], method: Ours) -> tuple[str, ..
     if whole and whole.one.status == "published":
         reasons += [f"of the paper's cells: {told}" for told in (whole.one.note, *whole.flags) if told]
     return tuple(reasons)
+
+
+def _own(row: Row) -> bool:
+    """Return whether a row's method is merbench's own: it stands for no paper."""
+    card = shipped().get(_method(row))
+    return card is not None and card.network == "own"
 
 
 def records(rows: Iterable[Row]) -> list[dict[str, str]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,37 +13,8 @@ from merbench.board.columns import number
 from merbench.board.joined import Table, joined
 from merbench.errors import UserError
 from merbench.foldfile import fold_name
-from merbench.results import Run, runs_in
+from merbench.results import Run
 from merbench.scores import Reading
-
-
-def find(root: Path, named: str) -> Run:
-    """Return the run with this folder, beginning of a key, or name.
-
-    Raises:
-        UserError: none or several have it.
-    """
-    for folder in (Path(named), root / named):
-        with contextlib.suppress(OSError):  # a name longer than the disk has is none of a folder
-            if named and (folder / "request.yaml").is_file():
-                return Run(folder)
-    runs = runs_in(root)
-    requests = {}
-    for run in runs:
-        with contextlib.suppress(UserError):  # one bad run does not hide the others; by its key it is found, and its fault told
-            requests[run.path] = run.request
-    names = {path: request.name for path, request in requests.items()}
-    found = [run for run in runs if named and (run.path.name.startswith(named) or names.get(run.path) == named)]
-    if len(found) == 1:
-        return found[0]
-    told = [(run.path.name, requests[run.path]) for run in (found or runs) if run.path in requests]
-    known = "\n".join(f"  {key[:8]}  {request.name} on {request.data.on}, {request.protocol}, {request.preset}" for key, request in told)
-    raise UserError(
-        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named[:60]}'",
-        where=root.absolute(),
-        remedy=f"name one of:\n{known}" if known else "merbench bench makes runs",
-    )
-
 
 SCORES = {"UF1": scores.uf1, "UAR": scores.uar}
 
@@ -116,7 +85,7 @@ def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
     pair = paired(a, b, reading)
     subjects = len(set(pair.table.subjects.tolist()))
     lines = [
-        f"{a.request.name} against {b.request.name} on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
+        f"{a.request.name} ({a.path.name[:8]}) against {b.request.name} ({b.path.name[:8]}) on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
         f"{reading} epoch, {seeds_told(*pair.seeds)}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
     if a.request.protocol != b.request.protocol:

@@ -63,18 +63,19 @@ class Judged:
 def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
     """Return the rows, each with the places that it may have in its table, by every reading that is ranked.
 
-    A row without a reading, or whose UF1 has no value because a class never occurs, has none by it.
+    A row without a reading, or whose UF1 has no value because a class never occurs, has none by it. Nor has one that is superseded: of two
+    versions of one method one is corrected, and to test them against each other would only cost all others power.
 
     Args:
         rows: of any tables.
         root: folder of all runs, where p is kept from one time to the next; None keeps nothing.
     """
-    found = list(rows)
+    found = _superseded(rows)
     kept = _read(root) if root else {}
     known: Known = {}
     tables: dict[tuple[Reading, tuple[str, ...]], list[int]] = {}
     for reading, (index, row) in itertools.product(RANKED, enumerate(found)):
-        if reading in row.by_subject and not math.isnan(row.readings[reading].uf1):
+        if reading in row.by_subject and not row.superseded and not math.isnan(row.readings[reading].uf1):
             tables.setdefault((reading, row.table), []).append(index)
     for (reading, _), members in tables.items():
         for index, place in zip(members, places([found[each] for each in members], reading, kept, known), strict=True):
@@ -82,6 +83,17 @@ def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
     if root and known != kept:
         _write(root, known)
     return found
+
+
+def _superseded(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows, each marked where its table has the same name with all folds of a later version of method or engine."""
+    found = list(rows)
+    latest: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for row in found:
+        if row.readings:
+            same = (row.method, *row.table)
+            latest[same] = max(latest.get(same, ()), row.versions)
+    return [replace(row, superseded=row.versions < latest.get((row.method, *row.table), ())) for row in found]
 
 
 def places(rows: Sequence[Row], reading: Reading = "last", kept: Known | None = None, known: Known | None = None) -> list[tuple[int, int]]:

@@ -39,7 +39,7 @@ def by_source(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str,
 def tables(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, list[Row]]]:
     """Group rows that may be ranked with one another, each group by UF1 of a reading, with its heading; rows without the reading come last.
 
-    Frames of the databases come first, rendered faces last; of one source whole sets before small and quick ones, leaving a subject out
+    What a later version of the same method supersedes stands below what it is ranked with, and says so. Frames of the databases come first, rendered faces last; of one source whole sets before small and quick ones, leaving a subject out
     before any other protocol, ``megc3`` before other schemes, and composites before their parts.
     """
     grouped: dict[tuple[str, ...], list[Row]] = {}
@@ -48,11 +48,18 @@ def tables(rows: Iterable[Row], reading: Reading = "last") -> list[tuple[str, li
             grouped.setdefault(row.table, []).append(row)
     ordered = []
     for members in sorted(grouped.values(), key=_standing):
-        members.sort(key=lambda row: (_worst_first(row, reading), row.method))
-        names = Counter(row.method for row in members)
-        members[:] = [replace(row, method=f"{row.method} ({row.key[:6]})") if names[row.method] > 1 else row for row in members]
+        members.sort(key=lambda row: (row.superseded, _worst_first(row, reading), row.method))
+        names = Counter(row.method for row in members if not row.superseded)
+        members[:] = [replace(row, method=_told(row, names[row.method])) for row in members]
         ordered.append((heading(members[0]), members))
     return ordered
+
+
+def _told(row: Row, same: int) -> str:
+    """Return what a row is called where so many of its table that are not superseded have its name."""
+    if row.superseded:
+        return f"{row.method} (superseded: version {'.'.join(map(str, row.versions))})"
+    return f"{row.method} ({row.key[:6]})" if same > 1 else row.method
 
 
 def _standing(members: Sequence[Row]) -> tuple[int | str, ...]:
@@ -84,13 +91,19 @@ RANKED_BY = {
     "one epoch has no other to choose. Rows without such trainings (training.inner=3) are not ranked.",
 }
 
-FOOT = (
+PLACES = (
     "# is the place, as far as it can be told: 2-5 says that one row is better for certain, "
     "that what is worse for certain begins at place 6, and that the order between is no more than luck (every pair of the table tested over "
-    "subjects, corrected by Holm's rule, 5 % for the whole table). Databases: UF1 / UAR of the same predictions. oracle-subject picks each held-out "
+    "subjects, corrected by Holm's rule, 5 % for the whole table). Superseded are runs that a later version of the method, or of how merbench trains, "
+    "has replaced: they have no place."
+)
+
+NAMES = "run is what merbench compare takes; annotations is a hash of clips, classes and frame numbers: another version of a sheet gives another."
+
+FOOT = (
+    f"{PLACES} Databases: UF1 / UAR of the same predictions. oracle-subject picks each held-out "
     "subject's best epoch on its own test clips and is never ranked; the optimism gap is what that adds, and beside it stands what guesses "
-    "score by that rule. a fold, all folds: training, seeds together; a clip: judging one, its flow or frames at hand. run is what merbench compare "
-    "takes; annotations is a hash of clips, classes and frame numbers: another version of a sheet gives another."
+    f"score by that rule. a fold, all folds: training, seeds together; a clip: judging one, its flow or frames at hand. {NAMES}"
 )
 
 SHORT = "# place by UF1 of the {reading} epoch, as far as noise lets it be told: 2-5 is anywhere between; --wide has every column, --format md tells what they are"
@@ -161,7 +174,7 @@ def _record(row: Row, reading: str) -> dict[str, object]:
     return {
         **{name: getattr(row, name) for name in same},
         "reading": reading,
-        "rankable": reading in RANKED,
+        "rankable": reading in RANKED and not row.superseded,
         "first_place": place[0],
         "last_place": place[1],
         **{name: _cell(value) for name, value in numbers.items()},

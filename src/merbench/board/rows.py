@@ -41,7 +41,9 @@ class Row:
         clip_seconds: to judge one clip, its flow or frames at hand, the median over folds; None where no fold has measured it.
         by_subject: of the readings that are ranked, the confusion of each subject's clips, one a seed, row after row: what is tested in pairs.
         digest: of the files that all this was read from.
+        versions: of the method and of the engine, each raised when the same request begins to give other numbers.
         places: of the readings by which `ranking.placed` has ranked it, the first and last place that it may have in its table.
+        superseded: whether `ranking.placed` has found the same request in its table, run anew by a later version; it has no places then.
     """
 
     key: str
@@ -73,7 +75,9 @@ class Row:
     clip_seconds: float | None = None
     by_subject: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
     digest: str = ""
+    versions: tuple[int, ...] = ()
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    superseded: bool = False
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
@@ -100,7 +104,7 @@ def _row(kept: dict[str, Any] | None, key: str) -> Row | None:
     try:
         if kept is None or kept["key"] != key:
             return None
-        told = {name: tuple(kept[name]) for name in ("marks", "seeds", "classes")}
+        told = {name: tuple(kept[name]) for name in ("marks", "seeds", "classes", "versions")}
         return Row(**{**kept, **told, "readings": {name: Score(**_tuples(score)) for name, score in kept["readings"].items()}})
     except (KeyError, TypeError, AttributeError):  # of a version that has other columns
         return None
@@ -146,6 +150,7 @@ def _compute(run: Run) -> Row:
         peak_mib=peak_mib,
         clip_seconds=clip_seconds,
         classes=tuple(provenance.classes),
+        versions=tuple(provenance.results_versions.get(name, 0) for name in ("method", "engine")),
         readings=readings,
         averages=averages_of(tables, classes),
         measures=_medians([fold for found in folds.values() for fold in found]),

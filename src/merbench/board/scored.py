@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from merbench import scores
 from merbench.board.claims import Claim, claim, quantities
@@ -175,11 +176,34 @@ def versus(found: Predictions, run: Run) -> Versus:
     """
     request, provenance = run.described()
     seeds = complete(run)
-    other = seeds[0]
-    if sorted(found.classes) != sorted(provenance.classes):
-        why = f"its classes are {', '.join(provenance.classes)}, those of the file {', '.join(found.classes)}"
-        raise _unlike(run, why, f"name them in the order of their numbers: --classes {','.join(provenance.classes)}; or ")
-    to = np.array([found.classes.index(name) for name in provenance.classes])
+    to, orders = _matched(found, run, seeds[0], provenance.classes)
+    ours, order = found.tables[0], orders[0]
+    first = np.stack([table.predicted[-1][order] for table in found.tables])
+    second = np.stack([to[table.predicted[-1]][orders[1]] for table in seeds])
+    means, tests = tested(ours.truth[order], first, second, ours.subjects[order], ours.databases[order], len(found.classes))
+    about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
+    return Versus(about, "clip" if found.named else "subject", len(seeds), means, tests)
+
+
+def fits(found: Predictions, run: Run) -> bool:
+    """Return whether a run can be paired with predictions: it is finished, and of the same clips and classes."""
+    try:
+        _matched(found, run, complete(run)[0], run.provenance.classes)
+    except UserError:
+        return False
+    return True
+
+
+def _matched(found: Predictions, run: Run, other: Table, classes: list[str]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Return the class of the predictions for each of a run's, and the orders of the rows of both in which they pair.
+
+    Raises:
+        UserError: the run has other clips, true classes or class names.
+    """
+    if sorted(found.classes) != sorted(classes):
+        why = f"its classes are {', '.join(classes)}, those of the file {', '.join(found.classes)}"
+        raise _unlike(run, why, f"name them in the order of their numbers: --classes {','.join(classes)}; or ")
+    to = np.array([found.classes.index(name) for name in classes])
     ours, theirs = found.tables[0], Table(other.clips, other.subjects, other.databases, to[other.truth], to[other.predicted[-1:]])
     keys = [table.clips if found.named else table.subjects for table in (ours, theirs)]
     orders = [np.lexsort((table.truth, key)) for table, key in zip((ours, theirs), keys, strict=True)]
@@ -189,12 +213,7 @@ def versus(found: Predictions, run: Run) -> Versus:
     ]
     if rows[0] != rows[1]:
         raise _unlike(run, _difference(Counter(rows[0]), Counter(rows[1]), found))
-    order = orders[0]
-    first = np.stack([table.predicted[-1][order] for table in found.tables])
-    second = np.stack([to[table.predicted[-1]][orders[1]] for table in seeds])
-    means, tests = tested(ours.truth[order], first, second, ours.subjects[order], ours.databases[order], len(found.classes))
-    about = f"{request.name} ({run.path.name[:8]}; {request.data.on}, {request.data.source}, {request.scheme}, {request.protocol}, {request.preset})"
-    return Versus(about, "clip" if found.named else "subject", len(seeds), means, tests)
+    return to, orders
 
 
 def _difference(ours: Counter[tuple[str, int]], theirs: Counter[tuple[str, int]], found: Predictions) -> str:

@@ -15,7 +15,7 @@ def archive(
 ) -> None:
     """Put RUN's predictions of the last epoch, its request and where it comes from into one small file, to commit or to send with a paper. No frames."""
     from merbench.board import archive as archives
-    from merbench.board.compare import find
+    from merbench.board.naming import find
 
     found = find(runs, run)
     path = out or Path(f"{found.request.method.partition(':')[0]}-{found.path.name[:8]}.parquet")

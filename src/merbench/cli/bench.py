@@ -209,7 +209,7 @@ def carry_out(planned: Plan, alone: bool = True, tracker: Tracker | None = None)
                 elif isinstance(event, workers.Finished):
                     shares[event.task] = 1.0
                     done += 1
-                    _say_line(screen, done, len(planned.names), planned.name(event.task), event.cost.seconds)
+                    _say_line(screen, done, len(planned.names), planned.told(event.task), event.cost.seconds)
                     told.fold(event.result, event.cost.seconds)
                 else:
                     shares.pop(event.task, None)
@@ -242,7 +242,7 @@ def carry_out(planned: Plan, alone: bool = True, tracker: Tracker | None = None)
     return 1
 
 
-def _say_line(screen: Console, done: int, total: int, name: str, seconds: float) -> None:
+def _say_line(screen: Console, done: int, total: int, held_out: str, seconds: float) -> None:
     """Where there is no terminal to draw a bar on, print a line for each tenth of the folds."""
     if not screen.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
-        screen.print(f"{done} of {total} folds ({name}, {seconds:.1f} s)", markup=False)
+        screen.print(f"{done} of {total} folds (without {held_out}, {seconds:.1f} s)", markup=False)

@@ -60,6 +60,7 @@ def leaderboard(
         typer.echo(text, nl=False)
         return
     pages.keep(out, text)
+    typer.echo(f"{len(rows)} run{'s' if len(rows) > 1 else ''} written to {out}", err=True)
 
 
 def _text(format: str, published: bool, reading: Literal["last", "inner"], rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
@@ -136,12 +137,15 @@ def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # o
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
+    first: Annotated[
+        str, typer.Argument(help="A run: its key on the board, its folder, or its name; of several with a name, what is on the same clips.")
+    ],
     second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
     reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
     """Test whether two runs differ, paired over subjects, by their last epoch or (--reading inner) by the one that each fold chose."""
-    from merbench.board.compare import compare_runs, find
+    from merbench.board.compare import compare_runs
+    from merbench.board.naming import find_two
 
-    typer.echo(compare_runs(find(runs, first), find(runs, second), reading))
+    typer.echo(compare_runs(*find_two(runs, first, second), reading))

@@ -26,7 +26,7 @@ def maps(
             "a sheet cannot be drawn there", where=sheet.absolute(), remedy="name a PNG file in a folder that is there: --sheet"
         )
 
-    from merbench.board.compare import find
+    from merbench.board.naming import find
     from merbench.data import overlays
     from merbench.engine import maps as looking
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from merbench.batch import Inputs
 
 
@@ -19,27 +21,19 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     package.check(name or package.NAMES[0])
 
     from rich.console import Console
-    from rich.table import Table
 
+    console = Console(highlight=False)
+    if name is None:
+        _list(console)
+        return
     from merbench.config import Data
     from merbench.method import METHODS
     from merbench.presets import resolve
 
-    console = Console(highlight=False)
-    loaded = [package.load(each) for each in ([name] if name else package.NAMES)]
-    if name is None:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("method", "year", "network", "training", "what"):
-            table.add_column(column, no_wrap=column != "what")
-        for each in package.NAMES:
-            card = METHODS[each].card
-            table.add_row(each, str(card.year), card.network, card.training, card.title)
-        console.print(table)
-        console.print("paper: as read in the paper; port: as its authors' public code; reconstruction: ours.", style="dim")
-        return
-    constructor = METHODS[loaded[0].name]
+    loaded = package.load(name)
+    constructor = METHODS[loaded.name]
     card = constructor.card
-    console.print(f"[bold]{loaded[0].name}[/]  {card.title} ({card.year})")
+    console.print(f"[bold]{loaded.name}[/]  {card.title} ({card.year})")
     console.print(f"source      {card.paper}", markup=False)
     console.print(f"fidelity    network: {card.network}, training: {card.training}")
     for departure in card.departures:
@@ -48,7 +42,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         console.print(f"parameters  {count:,} with {classes} classes, as printed")
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
-    training = resolve(loaded[0].name, constructor, data=Data()).training
+    training = resolve(loaded.name, constructor, data=Data()).training
     trial = constructor(3)
     if trial.stages():
         for field in dataclasses.fields(training):
@@ -62,6 +56,26 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
             "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
             markup=False,
         )
+
+
+def _list(console: Console) -> None:
+    from rich.table import Table
+
+    from merbench.card import shipped
+
+    if not console.is_terminal:
+        console.width = 1000  # nothing is cut in a file or a pipe
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("method", "year", "network", "training", "what"):
+        table.add_column(column, no_wrap=column != "what")
+    for each, card in shipped().items():
+        table.add_row(each, str(card.year), card.network, card.training, card.title)
+    console.print(table)
+    console.print(
+        "paper: as read in the paper; port: as its authors' public code; reconstruction: ours, after the paper; own: merbench's, of no paper.",
+        style="dim",
+    )
+    console.print("One of them, with its departures, settings and inputs: merbench methods NAME", style="dim")
 
 
 def _read(inputs: Inputs) -> list[str]:

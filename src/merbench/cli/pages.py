@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Write one run as a page: scores, subjects, epochs, calibration, hardest clips, losses, cost, provenance."""
     check(out)
-    from merbench.board.compare import find
+    from merbench.board.naming import find
     from merbench.board.pages import report as pages
 
     found = pages.read(find(runs, run))

@@ -92,7 +92,7 @@ def possible(
         raise UserError("no score was given", where="merbench possible", remedy="merbench possible --on casme2 --uf1 0.8382 --uar 0.8686")
     classes, where = _classes(on, scheme, counts)
     verdict = judge(tuple(classes.values()), scores.get("UF1"), scores.get("UAR"), scores.get("accuracy"))
-    typer.echo(f"{where}: {sum(classes.values())} clips, {', '.join(f'{name} {clips}' for name, clips in classes.items())}")
+    typer.echo(f"{where}: {sum(classes.values())} clips, {', '.join(f'{clips} of {name}' for name, clips in classes.items())}")
     said = " with ".join(f"{name} {score.text}" for name, score in scores.items())
     if verdict.possible is None:
         typer.echo(f"{said}: cannot be told; {verdict.why}")

@@ -37,7 +37,7 @@ def score(
     """Score predictions of any origin: pooled UF1 and UAR with interval, other averages, chance, what a claimed score really is."""
     from merbench.board import scored, scored_text
     from merbench.board.claims import parse
-    from merbench.board.compare import find
+    from merbench.board.naming import find
 
     claimed = {name: printed for name, printed in (("UF1", claimed_uf1), ("UAR", claimed_uar)) if printed is not None}
     for name, printed in claimed.items():
@@ -45,8 +45,9 @@ def score(
             parse(printed)
         except ValueError as error:
             raise UserError(str(error), where=f"--claimed-{name.lower()}", remedy="write it as printed: 0.7353 or 73.53") from error
-    run = find(runs, against) if against is not None else None
-    found = scored.scored(_predictions(file, database, classes), claimed, run)
+    read = _predictions(file, database, classes)
+    run = find(runs, against, lambda each: scored.fits(read, each)) if against is not None else None
+    found = scored.scored(read, claimed, run)
     name = "standard input" if file == "-" else Path(file).name
     text = json.dumps(scored.as_json(found), indent=1, allow_nan=False) + "\n" if as_json else scored_text.text(found, name)
     if out is None:

@@ -45,7 +45,7 @@ def sync(
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:
     """Tell wandb of a run from its fold files: what bench tells as it goes. What wandb has already is not told again."""
-    from merbench.board.compare import find
+    from merbench.board.naming import find
     from merbench.board.rows import row_of
     from merbench.tracking import session
 

@@ -69,6 +69,10 @@ class Plan:
         """Return a task's fold name."""
         return fold_name(self.folds[task.fold].held_out, task.seed)
 
+    def told(self, task: workers.Task) -> str:
+        """Return whom a task holds out, ``smic/s04``; with its seed where there are several."""
+        return self.folds[task.fold].held_out + (f", seed {task.seed}" if self.seeds > 1 else "")
+
 
 def plan(
     method: str,

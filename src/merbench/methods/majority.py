@@ -17,8 +17,8 @@ class Majority(ClosedForm):
         title="Majority class (merbench's own floor)",
         year=2026,
         paper="none",
-        network="reconstruction",
-        training="reconstruction",
+        network="own",
+        training="own",
         departures=("There is no paper behind this floor.",),
     )
     counts: Tensor

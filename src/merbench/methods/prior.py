@@ -20,8 +20,8 @@ class Prior(ClosedForm):
         title="Guesses from the class prior (merbench's own chance row)",
         year=2026,
         paper="none",
-        network="reconstruction",
-        training="reconstruction",
+        network="own",
+        training="own",
         departures=("There is no paper behind this floor.",),
     )
     counts: Tensor

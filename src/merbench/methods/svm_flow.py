@@ -36,8 +36,8 @@ class SVMFlow(ClosedForm):
         title="Support vector machine on optical flow (merbench's own baseline)",
         year=2026,
         paper="scikit-learn SVC (Chang and Lin, LIBSVM, doi 10.1145/1961189.1961199)",
-        network="reconstruction",
-        training="reconstruction",
+        network="own",
+        training="own",
         departures=("There is no paper behind this baseline.",),
     )
     results_version = 2  # 2: a class that no training clip has is valued by the clip alone

@@ -36,8 +36,8 @@ class TimmBackbone(Method):
         title="An image network of timm (merbench's own baseline)",
         year=2019,
         paper="PyTorch Image Models (Wightman), doi 10.5281/zenodo.4414861",
-        network="reconstruction",
-        training="reconstruction",
+        network="own",
+        training="own",
         departures=(
             "There is no paper behind this baseline; of each network there is one, which timm names.",
             "Never pre-trained: nothing is downloaded, every weight is learnt from the training subjects.",

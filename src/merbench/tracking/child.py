@@ -39,7 +39,8 @@ INIT, FINISH = 10, 20
 """Seconds that are waited for the server: when a run begins, and for what is still to be sent when it ends."""
 
 TOLD = "told.json"
-"""Beside an offline run: its project, names of its blocks and its next step. Not there: its session was killed, and what it has may not be whole."""
+"""Beside an offline run: its project, names of its blocks, its next step and how it ended. Not there: its session was killed, and what it has may
+not be whole."""
 
 
 def settings(mode: Literal["offline", "online"]) -> Settings:
@@ -127,6 +128,7 @@ class Telling:
             self._run = self._begin(first, "offline")
         self._here, self._project = Path(self._run.dir).parent, f"{os.environ.get('WANDB_ENTITY', '')}/{first['project']}"
         self._told, self._step = self._before()
+        self._known, self._ending = len(self._told), list[Record]()
         for pattern, step in (("so far/*", "folds"), ("fold/*", "folds"), ("loss/*", "epoch"), ("all folds/*", "epoch")):
             self._run.define_metric(pattern, step_metric=step, summary="none")
         for name in ("fold", "folds", "epoch"):
@@ -166,6 +168,8 @@ class Telling:
 
         code = INTERRUPTED
         for record in records:
+            if record["do"] in ("tags", "summary", "end"):
+                self._ending.append(record)
             match record["do"]:
                 case "block" if self._new(record["name"]):
                     for row in record["rows"]:
@@ -228,14 +232,36 @@ class Telling:
         """Note what was told, and remove wandb's own logs, which name paths of this machine."""
         shutil.rmtree(self._here / "logs", ignore_errors=True)
         if self._mode == "offline":
-            kept = {"project": self._project, "told": self._told, "step": self._step}
+            earlier = [folder for folder in self._sessions() if _kept(folder).get("project") == self._project]
+            if (
+                earlier and len(self._told) == self._known and _kept(earlier[-1]).get("ending") == self._ending
+            ):  # all of it lies there already
+                shutil.rmtree(self._here, ignore_errors=True)
+                self._say(f"nothing is new; to send what is kept: {_sending(earlier)}", False)
+                return
+            kept = {"project": self._project, "told": self._told, "step": self._step, "ending": self._ending}
             (self._here / TOLD).write_text(json.dumps(kept), encoding="utf-8")
-            self._say(f"kept; to send it: wandb sync {shlex.quote(str(self._here))}", False)
+            self._say(f"kept; to send it: {_sending([*earlier, self._here])}", False)
             return
         for folder in self._sessions():  # this project has it all now: wandb sync leaves these alone
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                if json.loads((folder / TOLD).read_bytes())["project"] == self._project:
+            with contextlib.suppress(OSError):
+                if _kept(folder).get("project") == self._project:
                     (folder / f"run-{self._run.id}.wandb.synced").touch()
+
+
+def _kept(folder: Path) -> Record:
+    """Return what stands beside an earlier session; nothing where that is damaged or missing."""
+    try:
+        kept = json.loads((folder / TOLD).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _sending(folders: Iterable[Path]) -> str:
+    """Return the command that sends offline sessions, oldest first, but for those that were sent."""
+    waiting = [folder for folder in folders if not list(folder.glob("*.synced"))]
+    return shlex.join(["wandb", "sync", *map(str, waiting)]) if waiting else "all of it was sent"
 
 
 def _short(error: BaseException) -> str:

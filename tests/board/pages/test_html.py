@@ -43,7 +43,8 @@ def test_what_a_row_tells(made: Made) -> None:
             assert row.data[:6] in line
             assert render.duration(row.seconds) in line
         assert f"data {row.data[:6]}, annotations {row.annotations[:6]}" in page
-    assert escape(render.foot()) in page
+    assert escape(render.PLACES) in page
+    assert escape(render.NAMES) in page
     assert "begun on smic+casme2: 1 fold missing" in page
     assert all(f">{mark}</span>" in page for row in made.rows if row.readings for mark in row.marks)
 

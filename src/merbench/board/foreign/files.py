@@ -147,7 +147,21 @@ def _unknown(text: str, reason: str = "") -> str:
     if WITHOUT.search(text):
         return "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
     first = next(line.strip() for line in text.splitlines() if line.strip())
-    return reason or f"no form is recognised; it begins '{first[:80]}'"
+    return reason or _lacking(first) or f"no form is recognised; it begins '{first[:80]}'"
+
+
+def _lacking(line: str) -> str:
+    """Return what a table's header lacks, and which of its columns say nothing; empty where a line is no header."""
+    for separator in SEPARATORS:
+        head = [cell.strip() for cell in line.split(separator)[:MOST_COLUMNS]]
+        known = roles(head) if len(set(head)) == len(head) > 1 and all(head) else None
+        if known is None or not known.named:
+            continue
+        absent = [told for role, told in (("truth", "true"), ("predicted", "predicted")) if role not in known.named]
+        strange = [f"'{name[:40]}'" for name in head if name not in known.named.values()][:10]
+        of = f"; {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} not known" if strange else ""
+        return f"its header names no column of {' and none of '.join(absent)} classes{of}"
+    return ""
 
 
 def _text(content: bytes) -> str:

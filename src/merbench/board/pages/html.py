@@ -119,7 +119,6 @@ def page(rows: Sequence[Row]) -> str:
         choices={name: _unlike(table.facts[name] for table in tables) for name in ("data", "scheme", "protocol", "preset")},
         readings=_readings(every),
         incomplete=render.incomplete(rows),
-        foot=render.foot(),
         beside=beside.beside(rows),
         beside_columns=beside.COLUMNS,
         beside_foot=beside.FOOT,
@@ -160,7 +159,7 @@ def _body(reading: str, members: list[Row], shown: list[Column]) -> Body:
     ranked = next((each for each in RANKED if each == reading), None)
     there = [row for row in members if reading in row.readings]
     if reading != words.FIRST:  # by which they are in order already
-        there.sort(key=lambda row: _order(-row.readings[reading].uf1))
+        there.sort(key=lambda row: (row.superseded, _order(-row.readings[reading].uf1)))
     lines = []
     for place, row in enumerate(there, 1):
         rank = columns.place(row, ranked) if ranked else "-"

@@ -1,0 +1,53 @@
+"""Which run is meant by what somebody calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from merbench.board import naming
+from merbench.errors import UserError
+from tests.board.test_rows import make_run
+from tests.conftest import Cli
+
+
+def test_the_latest_version_is_meant(tmp_path: Path) -> None:
+    older, newer = make_run(tmp_path, "same"), make_run(tmp_path, "same", version=2)
+    assert naming.find(tmp_path, "same").path == newer.path
+    assert naming.find(tmp_path, older.path.name).path == older.path
+
+
+def test_of_several_with_a_name_what_fits_is_meant(tmp_path: Path) -> None:
+    one, other = make_run(tmp_path, "same"), make_run(tmp_path, "same", preset="quick")
+    with pytest.raises(UserError, match="2 runs are called or begin with 'same'") as told:
+        naming.find(tmp_path, "same")
+    for run, preset in ((one, "full"), (other, "quick")):
+        assert f"{run.path.name[:8]}  same on smic+casme2, published-flow, megc3, loso, {preset}, 1 seed, method version 1" in str(
+            told.value
+        )
+    assert naming.find(tmp_path, "same", lambda run: run.path == other.path).path == other.path
+    with pytest.raises(UserError, match="2 runs are called"):
+        naming.find(tmp_path, "same", lambda _: False)
+
+
+def test_two_names_mean_the_pair_of_one_table(tmp_path: Path, cli: Cli) -> None:
+    a, b = (make_run(tmp_path, "a", preset=preset) for preset in ("full", "quick"))
+    c = make_run(tmp_path, "c")
+    assert [run.path for run in naming.find_two(tmp_path, "a", "c")] == [a.path, c.path]
+    assert [run.path for run in naming.find_two(tmp_path, "c", b.path.name)] == [c.path, b.path], "said by its key, presets may differ"
+    assert [run.path for run in naming.find_two(tmp_path, str(b.path), "c")] == [b.path, c.path]
+    assert [run.path for run in naming.find_two(tmp_path, "c", "c")] == [c.path, c.path]
+    make_run(tmp_path, "c", preset="quick")
+    with pytest.raises(UserError, match="2 runs are called or begin with 'a'"):
+        naming.find_two(tmp_path, "a", "c")
+    found = cli("compare", "a", c.path.name, "--runs", str(tmp_path))
+    assert found.code == 0
+    assert f"a ({a.path.name[:8]}) against c ({c.path.name[:8]})" in found.out
+
+
+def test_a_long_list_is_cut(tmp_path: Path) -> None:
+    for index in range(naming.MOST + 2):
+        make_run(tmp_path, f"m{index}")
+    with pytest.raises(UserError, match="and 2 more: merbench leaderboard"):
+        naming.find(tmp_path, "nobody")
