@@ -17,6 +17,7 @@ from filelock import FileLock
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from merbench import processes
 from merbench.cli import main
 from merbench.data import schemes
 from merbench.data.prepared import Prepared
@@ -29,6 +30,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 os.environ["WANDB_MODE"] = "disabled"  # what is tested of it says so: no other test starts its process
+
+processes.context(["merbench.engine.fold", "merbench.data.preloaded"])
+"""What workers of every kind need is imported once for all tests of a process; only the first call is heard, and a preparation's lacks torch."""
 
 settings.register_profile("steady", derandomize=True, deadline=None)  # how long an example takes says more of the machine
 settings.load_profile("steady")  # what is red today was red yesterday; other examples: --hypothesis-profile default

@@ -31,6 +31,13 @@ def test_of_several_with_a_name_what_fits_is_meant(tmp_path: Path) -> None:
         naming.find(tmp_path, "same", lambda _: False)
 
 
+def test_a_method_is_enough_where_one_run_is_of_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "changed", changes=("c=3",), arguments={"c": 3})
+    assert naming.find(tmp_path, "changed").path == naming.find(tmp_path, "changed[c=3]").path == run.path
+    plain = make_run(tmp_path, "changed")
+    assert naming.find(tmp_path, "changed").path == plain.path
+
+
 def test_two_names_mean_the_pair_of_one_table(tmp_path: Path, cli: Cli) -> None:
     a, b = (make_run(tmp_path, "a", preset=preset) for preset in ("full", "quick"))
     c = make_run(tmp_path, "c")

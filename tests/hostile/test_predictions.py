@@ -70,7 +70,7 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     "a number": ("5", "no form is recognised", "CSV"),
     "a list": ("[1, 2]", "not of records", "CSV"),
     "no subject": ("truth,pred\n0,1\n", "no column names subjects", "column 'subject'"),
-    "no truth": ("subject,pred\ns01,1\n", "no form is recognised", "CSV"),
+    "no truth": ("subject,pred\ns01,1\n", "its header names no column of true classes", "CSV"),
     "true and false": ('[{"subject": "s01", "truth": true, "pred": 0}]', "true or false", "CSV"),
     "blanks without end": ("{" + " " * 300_000 + "'s01': {", "neither JSON", "CSV"),
     "keys without end": ("{ 'a" * 50_000, "neither JSON", "CSV"),

@@ -237,7 +237,7 @@ def test_unasked_records_are_kept_beside_the_run_and_nothing_is_said(with_flow: 
 
 def test_what_one_project_was_told_is_not_taken_for_anothers(tmp_path: Path, trap: Trap) -> None:
     run = make_run(tmp_path)
-    for project in ("one", "two", "one"):
+    for project in ("one", "two"):
         assert told_of(run, "offline", project)[0].whole
     first, second = sessions(run.path)
     assert [found.run.project for found in (first, second)] == ["one", "two"]

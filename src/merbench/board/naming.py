@@ -121,13 +121,19 @@ def _read(run: Run) -> Known:
 
 
 def _called(known: Sequence[Known], named: str) -> list[Known]:
-    """Return the runs whose key begins so, and those with this name, of one table the latest version alone."""
-    found = [each for each in known if each.request is not None and each.request.name == named]
-    latest: dict[tuple[str, ...], tuple[int, ...]] = {}
+    """Return the runs whose key begins so, and those with this name, or where none has it those of this method; of one table the latest version."""
+    asked = [(each, each.request) for each in known if each.request is not None]
+    found = [each for each, request in asked if request.name == named] or [each for each, request in asked if request.method == named]
+    latest: dict[tuple[str, ...], tuple[int, ...]] = {}  # by name and table
     for each in found:
-        latest[each.table] = max(latest.get(each.table, ()), each.versions)
+        latest[_row(each)] = max(latest.get(_row(each), ()), each.versions)
     by_key = [each for each in known if named and each.run.path.name.startswith(named)]
-    return [*by_key, *(each for each in found if each.versions == latest[each.table] and each not in by_key)]
+    return [*by_key, *(each for each in found if each.versions == latest[_row(each)] and each not in by_key)]
+
+
+def _row(known: Known) -> tuple[str, ...]:
+    """Return what runs share of which a later version supersedes an earlier one."""
+    return (known.request.name if known.request else "", *known.table)
 
 
 def _refuse(root: Path, named: str, found: Sequence[Known], known: Sequence[Known]) -> NoReturn:

@@ -154,6 +154,8 @@ def test_an_interrupted_log_tells_whom_it_lacks() -> None:
         ("subject,truth,pred\ns01,0,1\ns01,0\n", "line 3 has 2 cells"),
         ("subject,truth,truth,pred\ns01,0,1,1\n", "two columns"),
         ("subject,truth,Truth,pred\ns01,0,1,1\n", "two columns"),
+        ("Sub;Vid;Emotion;Guess\ns01;a;0;0\n", "its header names no column of predicted classes; 'Vid', 'Guess' are not known"),
+        ("subject,video,mood\ns01,a,0\n", "its header names no column of true and none of predicted classes; 'mood' is not known"),
         ("s01,0,1\ns01,0,2\n", "no form is recognised; it begins 's01,0,1'"),
         ("[..........17] correctnum:3 . zongshu:5\n", "not which class"),
         ("\tSubject s01 has the accuracy:0.5000\n", "not which class"),
