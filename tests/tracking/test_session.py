@@ -242,9 +242,7 @@ def test_what_one_project_was_told_is_not_taken_for_anothers(tmp_path: Path, tra
     first, second = sessions(run.path)
     assert [found.run.project for found in (first, second)] == ["one", "two"]
     assert [len(found.rows("fold")) for found in (first, second)] == [10, 10]
-    assert told_of(run, "offline", "one")[1] == [
-        f"wandb: nothing is new; to send what is kept: wandb sync {shlex.quote(str(first.folder))}"
-    ]
+    assert told_of(run, "offline", "one")[1] == [f"wandb: nothing is new; to send it: wandb sync {shlex.quote(str(first.folder))}"]
     run = make_run(tmp_path, seeds=2)
     ((_, said), third) = told_of(run, "offline", "one"), sessions(run.path)[-1]
     assert said == [f"wandb: kept; to send it: wandb sync {shlex.quote(str(first.folder))} {shlex.quote(str(third.folder))}"]

@@ -39,7 +39,7 @@ INIT, FINISH = 10, 20
 """Seconds that are waited for the server: when a run begins, and for what is still to be sent when it ends."""
 
 TOLD = "told.json"
-"""Beside an offline run: its project, names of its blocks, its next step and how it ended. Not there: its session was killed, and what it has may
+"""Beside an offline run: its project, names of the blocks that stand in it and in no earlier one, its next step and how it ended. Not there: its session was killed, and what it has may
 not be whole."""
 
 
@@ -237,11 +237,11 @@ class Telling:
                 earlier and len(self._told) == self._known and _kept(earlier[-1]).get("ending") == self._ending
             ):  # all of it lies there already
                 shutil.rmtree(self._here, ignore_errors=True)
-                self._say(f"nothing is new; to send what is kept: {_sending(earlier)}", False)
+                self._say(f"nothing is new; {_sending(earlier)}", False)
                 return
-            kept = {"project": self._project, "told": self._told, "step": self._step, "ending": self._ending}
+            kept = {"project": self._project, "told": self._told[self._known :], "step": self._step, "ending": self._ending}
             (self._here / TOLD).write_text(json.dumps(kept), encoding="utf-8")
-            self._say(f"kept; to send it: {_sending([*earlier, self._here])}", False)
+            self._say(f"kept; {_sending([*earlier, self._here])}", False)
             return
         for folder in self._sessions():  # this project has it all now: wandb sync leaves these alone
             with contextlib.suppress(OSError):
@@ -259,9 +259,9 @@ def _kept(folder: Path) -> Record:
 
 
 def _sending(folders: Iterable[Path]) -> str:
-    """Return the command that sends offline sessions, oldest first, but for those that were sent."""
+    """Return which command sends offline sessions, oldest first, but for those that were sent."""
     waiting = [folder for folder in folders if not list(folder.glob("*.synced"))]
-    return shlex.join(["wandb", "sync", *map(str, waiting)]) if waiting else "all of it was sent"
+    return f"to send it: {shlex.join(['wandb', 'sync', *map(str, waiting)])}" if waiting else "all of it was sent"
 
 
 def _short(error: BaseException) -> str:
