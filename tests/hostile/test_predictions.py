@@ -74,6 +74,7 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     "true and false": ('[{"subject": "s01", "truth": true, "pred": 0}]', "true or false", "CSV"),
     "blanks without end": ("{" + " " * 300_000 + "'s01': {", "neither JSON", "CSV"),
     "keys without end": ("{ 'a" * 50_000, "neither JSON", "CSV"),
+    "a line without end": ("subject, epoch\n" + "x" * 200_000, "no form is recognised", "CSV"),
     "headings without end": ("subject " * 50_000 + "pred " * 50_000, "no form is recognised", "CSV"),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import json
 import re
 from pathlib import Path
@@ -147,18 +148,30 @@ def _unknown(text: str, reason: str = "") -> str:
     if WITHOUT.search(text):
         return "this log has how many clips of each subject were right, but not which class each was given; let the script print both lists"
     first = next(line.strip() for line in text.splitlines() if line.strip())
-    return reason or _lacking(first) or f"no form is recognised; it begins '{first[:80]}'"
+    return reason or _lacking(text) or f"no form is recognised; it begins '{first[:80]}'"
 
 
-def _lacking(line: str) -> str:
-    """Return what a table's header lacks, and which of its columns say nothing; empty where a line is no header."""
+def _lacking(text: str) -> str:
+    """Return what a table's header lacks, and which of its columns say nothing; empty where the line below has other cells: it is a log."""
+    lines, number = _head(text)
+    below = next((line for line in lines[number + 1 :] if line.strip()), lines[number])
     for separator in SEPARATORS:
-        head = [cell.strip() for cell in line.split(separator)[:MOST_COLUMNS]]
-        known = roles(head) if len(set(head)) == len(head) > 1 and all(head) else None
+        many = lines[number].count(separator) >= MOST_COLUMNS
+        try:
+            cells = [line.split(separator)[:MOST_COLUMNS] if many else _cells(line, separator) for line in (lines[number], below)]
+        except csv.Error:  # longer than any cell is
+            continue
+        head = [cell for cell in cells[0] if cell]
+        known = roles(head) if len(set(head)) == len(head) > 1 and len(cells[0]) == len(cells[1]) else None
         if known is None or not known.named:
             continue
-        absent = [told for role, told in (("truth", "true"), ("predicted", "predicted")) if role not in known.named]
-        strange = [f"'{name[:40]}'" for name in head if name not in known.named.values()][:10]
+        if many:
+            return f"its header has more than {MOST_COLUMNS:,} columns"
+        classes = known.classes if len(known.classes) > 1 else {}
+        there = {*known.named, *(["predicted"] if classes else [])}
+        absent = [told for role, told in (("truth", "true"), ("predicted", "predicted")) if role not in there]
+        understood = {*known.named.values(), *classes.values(), *itertools.chain(*known.passed.values())}
+        strange = [f"'{name[:40]}'" for name in head if name not in understood][:10]
         of = f"; {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} not known" if strange else ""
         return f"its header names no column of {' and none of '.join(absent)} classes{of}"
     return ""
@@ -220,16 +233,25 @@ def _whole(digits: str) -> int:
 
 def _delimited(text: str) -> Columns | None:
     """Return a table of text with a header; None where the first line names no true and predicted classes."""
-    lines = text.split("\n", ABOVE)[:ABOVE]
-    number = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith(("#", "sep="))), 0)
+    lines, number = _head(text)
     line, above = lines[number], sum(len(each) + 1 for each in lines[:number])
     for separator, name in SEPARATORS.items():
         if separator not in line or line.count(separator) >= MOST_COLUMNS:
             continue
-        head = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+        head = _cells(line, separator)
         if roles(head).enough:
             return _table(text[above:], separator, head, f"CSV, separated by {name}s", number + 1)
     return None
+
+
+def _head(text: str) -> tuple[list[str], int]:
+    """Return the first lines of a text, and which of them a table's header would be."""
+    lines = text.split("\n", ABOVE)[:ABOVE]
+    return lines, next((number for number, line in enumerate(lines) if line.strip() and not line.startswith(("#", "sep="))), 0)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
 
 
 def _table(text: str, separator: str, head: list[str], form: str, first: int) -> Columns:
