@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from merbench import methods
+from merbench import card, methods
 from merbench.card import Card, shipped, written
+from merbench.errors import UserError
 from merbench.method import METHODS
 
 
@@ -26,7 +28,15 @@ def test_the_list_of_methods_imports_no_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "fault"), [("a = 1", "0 cards"), ("c = Card(title=1)\nd = Card(title=2)", "2 cards"), ("c = Card(title=f())", "malformed")]
+    ("source", "fault"),
+    [
+        ("a = 1", "0 cards"),
+        ("c = Card(title=1)\nd = Card(title=2)", "2 cards"),
+        ("c = Card(title=f())", "malformed"),
+        ("c = Card('a', year=1)", "has no name"),
+        ("c = Card(**{'title': 1})", "has no name"),
+        ("c = Card(title=1)", "lacks an argument"),
+    ],
 )
 def test_what_is_no_plain_card_is_refused(source: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
@@ -35,4 +45,12 @@ def test_what_is_no_plain_card_is_refused(source: str, fault: str) -> None:
 
 def test_a_card_is_read() -> None:
     text = "class A:\n    card = Card(title='a', year=2020, paper='p', network='own', training='port', parameters={3: 5})"
+    assert written(text.replace("card =", "card: ClassVar[Card] =")) == written(text)
     assert written(text) == Card("a", 2020, "p", "own", "port", parameters={3: 5})
+
+
+@pytest.mark.parametrize("text", ["card = Card(title=f())", "class"])
+def test_a_file_without_a_plain_card_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=r"mine\.py"):
+        card.of_file(tmp_path / "mine.py")

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from merbench.errors import UserError
+
 Fidelity = Literal["paper", "port", "reconstruction", "own"]
 
 
@@ -43,23 +45,49 @@ def written(source: str) -> Card:
         source: the text of a file with ``card = Card(...)`` in a class; every argument is named, and a plain value.
 
     Raises:
-        ValueError: it holds none, or several, or an argument is to be computed.
+        ValueError, SyntaxError: it holds none, or several, or an argument has no name or is to be computed.
     """
     found = [
         node.value
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Assign)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
         and isinstance(node.value, ast.Call)
         and isinstance(node.value.func, ast.Name)
         and node.value.func.id == Card.__name__
     ]
     if len(found) != 1:
         raise ValueError(f"{len(found)} cards are written in it")
-    return Card(**{keyword.arg or "": ast.literal_eval(keyword.value) for keyword in found[0].keywords})
+    call = found[0]
+    if call.args or not all(keyword.arg for keyword in call.keywords):
+        raise ValueError("an argument of its card has no name")
+    try:
+        return Card(**{keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords})
+    except TypeError as error:
+        raise ValueError(f"its card lacks an argument, or has one that cards have not: {error}") from error
 
 
 @functools.cache
 def shipped() -> Mapping[str, Card]:
-    """Return the card of every method that comes with merbench, by name."""
+    """Return the card of every method that comes with merbench, by name.
+
+    Raises:
+        UserError: a file has no card that can be read so; it is named.
+    """
     files = sorted((Path(__file__).parent / "methods").glob("[a-z]*.py"))
-    return MappingProxyType({path.stem: written(path.read_text(encoding="utf-8")) for path in files})
+    return MappingProxyType({path.stem: of_file(path) for path in files})
+
+
+def of_file(path: Path) -> Card:
+    """Return the card that a method's file holds.
+
+    Raises:
+        UserError: it holds none that can be read so.
+    """
+    try:
+        return written(path.read_text(encoding="utf-8"))
+    except (ValueError, SyntaxError) as error:
+        raise UserError(
+            f"the card of a method cannot be read: {error}",
+            where=path,
+            remedy="write one card = Card(...) in its class, each argument named and a plain value",
+        ) from error

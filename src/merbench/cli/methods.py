@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from merbench.errors import UserError, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +24,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     package.check(name or package.NAMES[0])
 
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(highlight=False)
     if name is None:
@@ -32,25 +36,35 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
 
     loaded = package.load(name)
     constructor = METHODS[loaded.name]
+    try:
+        trial = constructor(3)
+        stages = trial.stages()
+    except (Exception, SystemExit) as error:
+        if not package.is_file(name):
+            raise
+        raise UserError(  # whatever somebody's own file raises
+            f"the method cannot be built: {told(error)[:300]}",
+            where=package.line_of(error, Path(name)),
+            remedy="correct the file; docs/add-a-method.md has an example",
+        ) from error
     card = constructor.card
-    console.print(f"[bold]{loaded.name}[/]  {card.title} ({card.year})")
+    console.print(Text.assemble((loaded.name, "bold"), f"  {card.title} ({card.year})"))
     console.print(f"source      {card.paper}", markup=False)
-    console.print(f"fidelity    network: {card.network}, training: {card.training}")
+    console.print(f"fidelity    network: {card.network}, training: {card.training}", markup=False)
     for departure in card.departures:
         console.print(f"departure   {departure}", markup=False)
     for classes, count in card.parameters.items():
-        console.print(f"parameters  {count:,} with {classes} classes, as printed")
+        console.print(f"parameters  {count:,} with {classes} classes, as printed", markup=False)
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
     training = resolve(loaded.name, constructor, data=Data()).training
-    trial = constructor(3)
-    if trial.stages():
+    if stages:
         for field in dataclasses.fields(training):
             console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
     for read in _read(trial.inputs) or ["nothing of a clip"]:
         console.print(f"reads       {read}", markup=False)
-    for told in card.pretraining:
-        console.print(f"may learn   from {told}", markup=False)
+    for each in card.pretraining:
+        console.print(f"may learn   from {each}", markup=False)
     if trial.inputs.macro:
         console.print(
             "pre-trains  on macro-expression clips of CAS(ME)^3 (merbench prepare macro) or your own pictures (merbench data set expressions)",
