@@ -248,3 +248,8 @@ def test_a_damaged_table_of_methods_is_refused(tmp_path: Path, monkeypatch: pyte
         path.write_text(f"{good}{line}\n")
         with pytest.raises(UserError, match=told):
             listed.ours()
+
+
+def test_what_is_superseded_says_so_beside_a_paper() -> None:
+    found = one(row("ststnet", versions=(1, 2), superseded=True))
+    assert "ours is of version 1.2, which a later one supersedes" in found.reasons

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from merbench.board import naming
+from merbench.board import naming, rows
 from merbench.errors import UserError
 from tests.board.test_rows import make_run
 from tests.conftest import Cli
@@ -58,3 +58,30 @@ def test_a_long_list_is_cut(tmp_path: Path) -> None:
         make_run(tmp_path, f"m{index}")
     with pytest.raises(UserError, match="and 2 more: merbench leaderboard"):
         naming.find(tmp_path, "nobody")
+
+
+def test_what_is_not_finished_supersedes_nothing(tmp_path: Path) -> None:
+    """The board ranks the older run as long as the newer has no seed with all its folds."""
+    older, newer, other = make_run(tmp_path, "same"), make_run(tmp_path, "same", version=2), make_run(tmp_path, "other")
+    next((newer.path / "folds").iterdir()).unlink()
+    with pytest.raises(UserError, match=f"{newer.path.name[:8]}  same on .*, full, not finished, method version 2"):
+        naming.find(tmp_path, "same")
+    assert [run.path for run in naming.find_two(tmp_path, "same", "other")] == [older.path, other.path]
+
+
+def test_a_run_is_one_however_its_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its whole path it stood beside itself, as the only pair on the same clips."""
+    monkeypatch.chdir(tmp_path)
+    one, other = (make_run(Path("runs"), "same", preset=preset) for preset in ("full", "quick"))
+    found = naming.find_two(Path("runs"), str(one.path.absolute()), "same")
+    assert [run.path.name for run in found] == [one.path.name, other.path.name]
+
+
+def test_a_run_named_from_inside_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row lost the method's name, which the whole board then lacked."""
+    run = make_run(tmp_path)
+    for folder, named in ((run.path.parent, run.path.name), (run.path, ".")):
+        monkeypatch.chdir(folder)
+        (folder / "summary.json").unlink(missing_ok=True)
+        found = naming.find(Path("runs"), named)
+        assert rows.row_of(found).path == "/".join(run.path.parts[-4:])

@@ -279,9 +279,23 @@ def test_what_a_later_version_supersedes_is_in_no_pair(tmp_path: Path) -> None:
     assert "|  | a (superseded: version 1.1) |" in render.markdown([first, second, other]), "without a place"
     told = [row for row in csv.DictReader(io.StringIO(render.as_csv([first, second, other]))) if row["reading"] == "last"]
     assert [row["rankable"] for row in told] == ["False", "True", "True"]
+    assert [row["marks"].endswith("; superseded") for row in told] == [True, False, False]
 
 
 def test_a_later_version_without_a_whole_seed_supersedes_nothing(tmp_path: Path) -> None:
     older, newer = make_run(tmp_path, "a"), make_run(tmp_path, "a", version=2)
     next((newer.path / "folds").iterdir()).unlink()
     assert not any(row.superseded for row in placed([row_of(older), row_of(newer)]))
+
+
+def test_another_file_of_the_same_name_supersedes_by_its_own_version_only() -> None:
+    """Two files are two methods: under a later engine one was trained anew, and the other was not."""
+    older = dataclasses.replace(made("mine", 0.6), versions=(1, 1), sources=("a", ""))
+    for versions, sources, expected in (
+        ((1, 2), ("b", ""), False),
+        ((1, 2), ("a", "macro"), False),
+        ((1, 2), ("a", ""), True),
+        ((2, 1), ("b", ""), True),
+    ):
+        newer = dataclasses.replace(made("mine", 0.7), versions=versions, sources=sources)
+        assert [row.superseded for row in placed([older, newer])] == [expected, False]

@@ -215,6 +215,8 @@ def _reasons(row: Row, theirs: Sequence[Flagged], method: Ours) -> tuple[str, ..
         reasons.append(f"ours learnt from {row.on}, the paper's from {on}")
     if row.preset == "quick":
         reasons.append("ours is preset quick: fewer epochs, smaller images and networks")
+    if row.superseded:
+        reasons.append(f"ours is of version {'.'.join(map(str, row.versions))}, which a later one supersedes")
     if "[" in row.method:
         reasons.append(f"ours has changed settings: {row.method}")
     for fidelity, told in FIDELITY.items():

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from merbench.board.versions import Version, numbers, sources, superseded
 from merbench.config import Request
 from merbench.errors import UserError
+from merbench.foldfile import fold_name
 from merbench.results import Run, runs_in
 
 MOST = 20
@@ -24,12 +26,16 @@ class Known:
         request: None where it cannot be read.
         data: the hash of its clips and arrays; empty where its provenance cannot be read.
         versions: of method and engine; empty as ``data``.
+        sources: of which it is made, as `versions.sources` has them; empty as ``data``.
+        seeds: how many have all their folds.
     """
 
     run: Run
     request: Request | None
     data: str
     versions: tuple[int, ...]
+    sources: tuple[str, ...]
+    seeds: int
 
     @property
     def table(self) -> tuple[str, ...]:
@@ -38,12 +44,17 @@ class Known:
         return (self.data, asked.data.on, asked.data.source, asked.scheme, asked.protocol, asked.preset) if asked else ()
 
     @property
+    def version(self) -> Version:
+        """Return what decides whether it replaces another run."""
+        return Version((self.request.name if self.request else "", *self.table), self.versions, self.sources, self.seeds > 0)
+
+    @property
     def told(self) -> str:
         """Return ``1a2b3c4d  featref on smic+casme2, published-flow, megc3, loso, full, 3 seeds, method version 1``."""
         if self.request is None:
             return f"{self.run.path.name[:8]}  cannot be read"
-        seeds = len({name.rsplit("--s", 1)[1] for name in self.run.finished()})
-        of = (*self.table[1:], f"{seeds} seed{'' if seeds == 1 else 's'}", *(f"method version {each}" for each in self.versions[:1]))
+        seeds = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}" if self.seeds else "not finished"
+        of = (*self.table[1:], seeds, *(f"method version {each}" for each in self.versions[:1]))
         return f"{self.run.path.name[:8]}  {self.request.name} on {', '.join(of)}"
 
 
@@ -69,7 +80,7 @@ def find(root: Path, named: str, fits: Callable[[Run], bool] | None = None) -> R
 
 
 def find_two(root: Path, first: str, second: str) -> tuple[Run, Run]:
-    """Return two runs. Where a name leaves several, the one pair of a table is meant, or else the one pair on the same clips.
+    """Return two runs. Where a name leaves several, of those that are finished the one pair of a table is meant, or else that on the same clips.
 
     Raises:
         UserError: none or several are meant.
@@ -79,8 +90,8 @@ def find_two(root: Path, first: str, second: str) -> tuple[Run, Run]:
     for named in (first, second):
         folder = _folder(root, named)
         found = _called(known, named) if folder is None else [_read(folder)]
-        sides.append(found or _refuse(root, named, found, known))
-    pairs = [(a, b) for a in sides[0] for b in sides[1] if a.run.path != b.run.path]
+        sides.append([each for each in found if each.seeds] or found or _refuse(root, named, found, known))
+    pairs = [(a, b) for a in sides[0] for b in sides[1] if a.run.path.resolve() != b.run.path.resolve()]
     for alike in (
         pairs,
         [pair for pair in pairs if _clips(pair[0]) == _clips(pair[1])],
@@ -102,7 +113,7 @@ def _folder(root: Path, named: str) -> Run | None:
     for folder in (Path(named), root / named):
         with contextlib.suppress(OSError):  # a name longer than the disk has is none of a folder
             if named and (folder / "request.yaml").is_file():
-                return Run(folder)
+                return Run(folder.absolute())
     return None
 
 
@@ -111,29 +122,25 @@ def _known(root: Path) -> list[Known]:
 
 
 def _read(run: Run) -> Known:
-    request, data, versions = None, "", tuple[int, ...]()
+    request, data, versions, made_of, seeds = None, "", tuple[int, ...](), tuple[str, ...](), 0
     with contextlib.suppress(UserError):
         request = run.request
         provenance = run.provenance
         data = provenance.data["fingerprint"]
-        versions = tuple(provenance.results_versions.get(name, 0) for name in ("method", "engine"))
-    return Known(run, request, data, versions)
+        versions, made_of = numbers(provenance.results_versions), sources(provenance)
+        finished = run.finished()
+        begun = {int(name.rsplit("--s", 1)[1]) for name in finished}
+        seeds = sum(finished.issuperset(fold_name(each, seed) for each in provenance.folds) for seed in begun)
+    return Known(run, request, data, versions, made_of, seeds)
 
 
 def _called(known: Sequence[Known], named: str) -> list[Known]:
-    """Return the runs whose key begins so, and those with this name, or where none has it those of this method; of one table the latest version."""
+    """Return the runs whose key begins so, and those with this name, or where none has it those of this method; not what a later version has replaced."""
     asked = [(each, each.request) for each in known if each.request is not None]
     found = [each for each, request in asked if request.name == named] or [each for each, request in asked if request.method == named]
-    latest: dict[tuple[str, ...], tuple[int, ...]] = {}  # by name and table
-    for each in found:
-        latest[_row(each)] = max(latest.get(_row(each), ()), each.versions)
+    replaced = superseded([each.version for each in found])
     by_key = [each for each in known if named and each.run.path.name.startswith(named)]
-    return [*by_key, *(each for each in found if each.versions == latest[_row(each)] and each not in by_key)]
-
-
-def _row(known: Known) -> tuple[str, ...]:
-    """Return what runs share of which a later version supersedes an earlier one."""
-    return (known.request.name if known.request else "", *known.table)
+    return [*by_key, *(each for each, old in zip(found, replaced, strict=True) if not old and each not in by_key)]
 
 
 def _refuse(root: Path, named: str, found: Sequence[Known], known: Sequence[Known]) -> NoReturn:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from merbench import guard, scores
 from merbench.board.rows import Row
+from merbench.board.versions import Version, superseded
 from merbench.foldfile import write
 from merbench.scores import RANKED, Floats, Ints, Reading
 
@@ -88,12 +89,8 @@ def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
 def _superseded(rows: Iterable[Row]) -> list[Row]:
     """Return the rows, each marked where its table has the same name with all folds of a later version of method or engine."""
     found = list(rows)
-    latest: dict[tuple[str, ...], tuple[int, ...]] = {}
-    for row in found:
-        if row.readings:
-            same = (row.method, *row.table)
-            latest[same] = max(latest.get(same, ()), row.versions)
-    return [replace(row, superseded=row.versions < latest.get((row.method, *row.table), ())) for row in found]
+    marked = superseded([Version((row.method, *row.table), row.versions, row.sources, bool(row.readings)) for row in found])
+    return [replace(row, superseded=one) for row, one in zip(found, marked, strict=True)]
 
 
 def places(rows: Sequence[Row], reading: Reading = "last", kept: Known | None = None, known: Known | None = None) -> list[tuple[int, int]]:

@@ -181,7 +181,7 @@ def _record(row: Row, reading: str) -> dict[str, object]:
         "optimism_gap": _cell(gap),
         "seeds": len(row.seeds),
         **{name: getattr(row, name) for name in cost},
-        "marks": "; ".join(row.marks),
+        "marks": "; ".join((*row.marks, *(["superseded"] if row.superseded else []))),
         **{
             f"part_{database}_{name}": _cell(value)
             for database, part in score.parts.items()

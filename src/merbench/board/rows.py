@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from merbench.board import summary
 from merbench.board.joined import Table, joined
 from merbench.board.readings import Score, averages_of, by_subject, readings_of
+from merbench.board.versions import numbers, sources
 from merbench.data import databases, schemes
 from merbench.foldfile import FoldResult, fold_name
-from merbench.results import Provenance, Run
+from merbench.results import Provenance, Run, folder_of
 from merbench.scores import RANKED
 
 PROTOCOLS = {"lodo": "leave one database out"}
@@ -25,7 +27,7 @@ class Row:
     """What the board says of one run. Scores are there when at least one seed has all its folds.
 
     Attributes:
-        key: of the run; ``path`` is its folder below the root of runs.
+        key: of the run; ``path`` is the folder below the root of runs that its request has, wherever it was read.
         method: with overrides in brackets.
         marks: why it is not ranked with others, in words.
         seeds: indices that have all folds.
@@ -42,8 +44,9 @@ class Row:
         by_subject: of the readings that are ranked, the confusion of each subject's clips, one a seed, row after row: what is tested in pairs.
         digest: of the files that all this was read from.
         versions: of the method and of the engine, each raised when the same request begins to give other numbers.
+        sources: hashes of the method's own file and of the clips that it is pre-trained on; empty where there are none.
         places: of the readings by which `ranking.placed` has ranked it, the first and last place that it may have in its table.
-        superseded: whether `ranking.placed` has found the same request in its table, run anew by a later version; it has no places then.
+        superseded: whether `ranking.placed` has found its name in its table, run anew by a later version; it has no places then.
     """
 
     key: str
@@ -76,6 +79,7 @@ class Row:
     by_subject: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
     digest: str = ""
     versions: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     superseded: bool = False
 
@@ -104,7 +108,7 @@ def _row(kept: dict[str, Any] | None, key: str) -> Row | None:
     try:
         if kept is None or kept["key"] != key:
             return None
-        told = {name: tuple(kept[name]) for name in ("marks", "seeds", "classes", "versions")}
+        told = {name: tuple(kept[name]) for name in ("marks", "seeds", "classes", "versions", "sources")}
         return Row(**{**kept, **told, "readings": {name: Score(**_tuples(score)) for name, score in kept["readings"].items()}})
     except (KeyError, TypeError, AttributeError):  # of a version that has other columns
         return None
@@ -128,7 +132,7 @@ def _compute(run: Run) -> Row:
     seconds, total_seconds, peak_mib, clip_seconds = _costs(provenance, [name for seed in seeds for name in wanted[seed]])
     return Row(
         key=run.path.name,
-        path="/".join(run.path.parts[-4:]),
+        path=folder_of(Path(), request, run.path.name).as_posix(),
         method=request.name,
         on=request.data.on,
         source=request.data.source,
@@ -150,7 +154,8 @@ def _compute(run: Run) -> Row:
         peak_mib=peak_mib,
         clip_seconds=clip_seconds,
         classes=tuple(provenance.classes),
-        versions=tuple(provenance.results_versions.get(name, 0) for name in ("method", "engine")),
+        versions=numbers(provenance.results_versions),
+        sources=sources(provenance),
         readings=readings,
         averages=averages_of(tables, classes),
         measures=_medians([fold for found in folds.values() for fold in found]),

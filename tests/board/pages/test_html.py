@@ -177,3 +177,12 @@ def test_two_hundred_runs_are_drawn_in_seconds(made: Made) -> None:
     assert time.process_time() - begun < 5
     assert len(lines(page, "last")) == 200
     assert len(page) < 6_000_000
+
+
+def test_what_is_superseded_is_sorted_last_by_place(made: Made) -> None:
+    """It has no place: sorted the other way, it stood above all that have one."""
+    first = next(row for row in made.rows if row.places)
+    older = dataclasses.replace(first, key="older", places={}, versions=(1, 1), superseded=True)
+    found = lines(html.page([older, first]), "last")
+    assert [re.findall(r'data-v="(\d*)"', line)[0] for line in found] == ["1", ""]
+    assert "(superseded: version 1.1)" in found[1]
