@@ -79,7 +79,7 @@ def test_maps_are_drawn_of_clips_that_the_weights_had_not_seen(stored: Prepared,
     answer = cli(
         "bench", "micro_attention", *WORDS, "--save-weights", "training.batch=6", "method.size=32", "method.attention=false", "--runs", "b"
     )
-    refused(cli("maps", "micro", "--runs", "b", "--sheet", "m.png"), file="b", place="there is no run", remedy="name one of")
+    refused(cli("maps", "micro", "--runs", "b", "--sheet", "m.png"), file="b", place="there is no run", remedy="name one by its key")
     (plain,) = Path("b").rglob("request.yaml")
     refused(cli("maps", str(plain.parent), "--sheet", "m.png"), file="smic/s00", place="no maps", remedy="with its attention")
 

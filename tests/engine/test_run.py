@@ -20,7 +20,7 @@ from merbench.engine import run as engine
 from merbench.foldfile import read_fold, read_metadata
 from merbench.method import METHODS
 from merbench.results import Run, environment
-from tests.conftest import Answer, Cli
+from tests.conftest import Answer, Cli, once
 
 MERBENCH = (str(Path(sys.executable).with_name("merbench")),)
 QUICK = ("bench", "ststnet", "--on", "smic", "training.epochs=20", "--workers", "2")
@@ -71,10 +71,13 @@ def alive(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def whole(flat_flow: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The fold files of a run that was never disturbed, by one worker in another process."""
-    root = tmp_path_factory.mktemp("whole")
-    here = dict(os.environ, MERBENCH_PUBLISHED_FLOW=str(flat_flow))
-    subprocess.run([*MERBENCH, *QUICK[:-1], "1"], cwd=root, env=here, check=True, capture_output=True, timeout=300)
-    return folds(root)
+
+    def train(root: Path) -> None:
+        root.mkdir()
+        here = dict(os.environ, MERBENCH_PUBLISHED_FLOW=str(flat_flow))
+        subprocess.run([*MERBENCH, *QUICK[:-1], "1"], cwd=root, env=here, check=True, capture_output=True, timeout=300)
+
+    return folds(once(tmp_path_factory, "whole", train))
 
 
 def test_one_and_two_workers_give_the_same_bytes(whole: dict[str, bytes], with_flow: Path, cli: Cli) -> None:

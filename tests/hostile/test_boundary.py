@@ -41,7 +41,7 @@ def raises(error: BaseException) -> Callable[..., None]:
 
 VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "bench": (("bench", "prior", "--on", "smic", "--source", "published-flow"), "merbench.engine.run.plan"),
-    "methods": (("methods",), "merbench.methods.load"),
+    "methods": (("methods",), "merbench.card.shipped"),
     "datasets": (("datasets",), "merbench.settings.data_path"),
     "data list": (("data", "list"), "merbench.settings.data_path"),
     "data set": (("data", "set", "casme2", "."), "merbench.data.places.survey"),

@@ -43,9 +43,9 @@ class Judged:
 
 
 def judge(clips: tuple[Scene, ...]) -> list[Judged]:
-    """Judge the clips of one person: the motion of all, the onset of every third, and of every third person TV-L1 of every ninth, which takes longest."""
+    """Judge the clips of one person: the motion of all, the onset of every sixth, and of every third person TV-L1 of every twelfth, which takes longest."""
     third = sum(map(ord, clips[0].clip.subject)) % 3 == 0
-    return [_judge(scene, with_onset=index % 3 == 0, with_flow=third and index % 9 == 0) for index, scene in enumerate(clips)]
+    return [_judge(scene, with_onset=index % 6 == 0, with_flow=third and index % 12 == 0) for index, scene in enumerate(clips)]
 
 
 def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
@@ -131,7 +131,7 @@ def test_action_units_alone_decide_the_class(judged: list[Judged]) -> None:
 
 def test_dlib_finds_the_faces(judged: list[Judged]) -> None:
     looked_for = [clip.found for clip in judged if clip.found is not None]
-    assert len(looked_for) > 150
+    assert len(looked_for) > 100
     share = np.mean(looked_for)
     assert share >= 0.95, f"only {share:.1%} of the faces are found"
 
@@ -152,6 +152,7 @@ def test_tvl1_flow_tells_the_class_as_well_as_real_flow_does() -> None:
     clips = all_clips(judge_all)
     assert np.median([clip.error for clip in clips if clip.error is not None]) < 0.3
     assert 0.60 < uf1_of(clips, "flow") < 0.85
+    assert 0.28 < uf1_of(clips, "onset") < 0.40
 
 
 def test_a_face_at_rest_does_not_tell_the_class(judged: list[Judged]) -> None:
