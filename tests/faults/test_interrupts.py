@@ -112,6 +112,7 @@ def test_rendering_is_interrupted(here: Path) -> None:
     assert finished.items() <= stamps(here, "*.npz").items()
 
 
+@SLOW
 def test_a_signal_that_nohup_ignores_stays_ignored(with_flow: Path) -> None:
     """And a log on a full disk, or a terminal that is gone, ends no run."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

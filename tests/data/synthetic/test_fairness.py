@@ -43,9 +43,9 @@ class Judged:
 
 
 def judge(clips: tuple[Scene, ...]) -> list[Judged]:
-    """Judge the clips of one person: the motion of all, the onset of every sixth, and of every third person TV-L1 of every twelfth, which takes longest."""
+    """Judge the clips of one person: the motion of all, the onset of every ninth, and of every third person TV-L1 of every eighteenth, which takes longest."""
     third = sum(map(ord, clips[0].clip.subject)) % 3 == 0
-    return [_judge(scene, with_onset=index % 6 == 0, with_flow=third and index % 12 == 0) for index, scene in enumerate(clips)]
+    return [_judge(scene, with_onset=index % 9 == 0, with_flow=third and index % 18 == 0) for index, scene in enumerate(clips)]
 
 
 def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
@@ -131,7 +131,7 @@ def test_action_units_alone_decide_the_class(judged: list[Judged]) -> None:
 
 def test_dlib_finds_the_faces(judged: list[Judged]) -> None:
     looked_for = [clip.found for clip in judged if clip.found is not None]
-    assert len(looked_for) > 100
+    assert len(looked_for) > 80
     share = np.mean(looked_for)
     assert share >= 0.95, f"only {share:.1%} of the faces are found"
 
