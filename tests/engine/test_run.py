@@ -23,7 +23,7 @@ from merbench.results import Run, environment
 from tests.conftest import Answer, Cli, once
 
 MERBENCH = (str(Path(sys.executable).with_name("merbench")),)
-QUICK = ("bench", "ststnet", "--on", "smic", "training.epochs=20", "--workers", "2")
+QUICK = ("bench", "ststnet", "--on", "smic", "training.epochs=12", "--workers", "2")
 PRIOR = ("bench", "prior", "--on", "smic", "--workers", "1")
 
 
