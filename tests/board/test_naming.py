@@ -27,7 +27,7 @@ def test_of_several_with_a_name_what_fits_is_meant(tmp_path: Path) -> None:
             told.value
         )
     assert naming.find(tmp_path, "same", lambda run: run.path == other.path).path == other.path
-    with pytest.raises(UserError, match="2 runs are called"):
+    with pytest.raises(UserError, match="and none of them fits"):
         naming.find(tmp_path, "same", lambda _: False)
 
 

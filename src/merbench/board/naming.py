@@ -76,7 +76,7 @@ def find(root: Path, named: str, fits: Callable[[Run], bool] | None = None) -> R
     known = _known(root)
     found = _called(known, named)
     meant = [each for each in found if fits(each.run)] if fits and len(found) > 1 else found
-    return meant[0].run if len(meant) == 1 else _refuse(root, named, meant or found, known)
+    return meant[0].run if len(meant) == 1 else _refuse(root, named, meant or found, known, "" if meant else ", and none of them fits")
 
 
 def find_two(root: Path, first: str, second: str) -> tuple[Run, Run]:
@@ -143,7 +143,7 @@ def _called(known: Sequence[Known], named: str) -> list[Known]:
     return [*by_key, *(each for each, old in zip(found, replaced, strict=True) if not old and each not in by_key)]
 
 
-def _refuse(root: Path, named: str, found: Sequence[Known], known: Sequence[Known]) -> NoReturn:
+def _refuse(root: Path, named: str, found: Sequence[Known], known: Sequence[Known], why: str = "") -> NoReturn:
     """Say which runs there are.
 
     Raises:
@@ -152,7 +152,7 @@ def _refuse(root: Path, named: str, found: Sequence[Known], known: Sequence[Know
     listed = [each.told for each in (found or known)]
     more = f"\n  and {len(listed) - MOST} more: merbench leaderboard" if len(listed) > MOST else ""
     raise UserError(
-        f"{len(found)} runs are called or begin with '{named}'" if found else f"there is no run '{named[:60]}'",
+        f"{len(found)} runs are called or begin with '{named}'{why}" if found else f"there is no run '{named[:60]}'",
         where=root.absolute(),
         remedy="name one by its key:\n" + "\n".join(f"  {each}" for each in listed[:MOST]) + more
         if listed

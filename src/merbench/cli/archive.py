@@ -9,7 +9,7 @@ import typer
 
 
 def archive(
-    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
+    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where that leaves one.")],
     out: Annotated[Path | None, typer.Option(help="The file to write. Left out: METHOD-KEY.parquet in this folder.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
 ) -> None:

@@ -13,7 +13,7 @@ from merbench.errors import UserError
 
 def maps(
     run: Annotated[
-        str, typer.Argument(help="A run with --save-weights: its key on the board, its folder, or its name where it is the only one.")
+        str, typer.Argument(help="A run with --save-weights: its key on the board, its folder, or its name where that leaves one.")
     ],
     sheet: Annotated[Path, typer.Option(help="The PNG to draw; it shows faces.")],
     clips: Annotated[int, typer.Option(min=1, max=200, help="So many held-out clips, of as many people as there are.")] = 12,

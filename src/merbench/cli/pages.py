@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
+    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where that leaves one.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     runs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     images: Annotated[

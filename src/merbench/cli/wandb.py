@@ -37,7 +37,7 @@ def tracker_of(mode: Mode, project: str | None, patience: float | None = None) -
 
 @app.command("sync")
 def sync(
-    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where it is the only one.")],
+    run: Annotated[str, typer.Argument(help="A run: its key on the board, its folder, or its name where that leaves one.")],
     mode: Annotated[
         Literal["online", "offline"], typer.Option(help="offline keeps the records beside the run, for wandb sync.")
     ] = "online",

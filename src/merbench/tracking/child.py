@@ -39,8 +39,8 @@ INIT, FINISH = 10, 20
 """Seconds that are waited for the server: when a run begins, and for what is still to be sent when it ends."""
 
 TOLD = "told.json"
-"""Beside an offline run: its project, names of the blocks that stand in it and in no earlier one, its next step and how it ended. Not there: its session was killed, and what it has may
-not be whole."""
+"""Beside an offline run: its project, names of the blocks that stand in it and in no earlier one, its next step and how it ended.
+Not there: its session was killed, and what it has may not be whole."""
 
 
 def settings(mode: Literal["offline", "online"]) -> Settings:
