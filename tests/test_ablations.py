@@ -41,6 +41,12 @@ def test_ablations_are_overrides_in_the_order_of_their_file(tmp_path: Path) -> N
     assert (second.name, second.overrides, second.paper) == ("shorter", ("training.epochs=10",), "")
 
 
+def test_nothing_is_known_of_the_paper_where_nothing_is_written(tmp_path: Path) -> None:
+    """What follows an empty ``paper:`` is YAML's null, not the word None; and what is written moves no cursor."""
+    (one,) = ablations.listed(own(tmp_path, 'one: {about: "half\\e[2J\\nof it", paper: , settings: {method: {c: 1}}}'))
+    assert (one.about, one.paper) == (r"half\x1b[2J\nof it", "")
+
+
 def test_one_or_all_are_asked_for(tmp_path: Path) -> None:
     mine = own(tmp_path, GOOD)
     assert [each.name for each in ablations.asked(mine, "all")] == ["without-attention", "shorter"]
@@ -76,7 +82,10 @@ def test_an_override_of_what_an_ablation_sets_is_refused(tmp_path: Path) -> None
         ("one: {about: x, settings: {method: {c: 1}}, papper: y}", "it has about, settings"),
         ("one: {about: x, settings: {data: {on: smic}}}", "of method and training"),
         ("one: {about: x, settings: {}}", "changes nothing"),
-        ("one: {about: x, settings: {method: 3}}", "changes nothing"),
+        ("one: {about: x, settings: {method: 3}}", "changes nothing of method"),
+        ("one: {about: x, settings: {method: {c: 1}, training: 3}}", "changes nothing of training"),
+        ("one: {about: [x], settings: {method: {c: 1}}}", "about and paper are words"),
+        ("one: {about: x, paper: .732, settings: {method: {c: 1}}}", "a number stands in quotes"),
         ("one: twice", "it has about, settings"),
         ("one: {about: *x}", "alias"),
         ("one: {about: x, settings: {method: {c: 1}", "line"),

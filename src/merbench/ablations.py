@@ -13,7 +13,7 @@ from typing import Any
 
 from merbench import guard
 from merbench.config import shipped
-from merbench.errors import UserError
+from merbench.errors import UserError, visible
 from merbench.registry import nearest
 
 ALL = "all"
@@ -103,14 +103,16 @@ def _ablation(name: str, told: Any) -> Ablation:
         raise ValueError(f"'{name[:40]}' is no name of an ablation: letters, digits and hyphens")
     if not isinstance(told, dict) or not {"about", "settings"} <= set(told) <= {"about", "settings", "paper"}:
         raise ValueError(f"{name}: it has about, settings and, where it is known, paper")
-    settings = told["settings"]
+    about, paper, settings = told["about"], told.get("paper") or "", told["settings"]
+    if not (isinstance(about, str) and isinstance(paper, str)):
+        raise ValueError(f"{name}: about and paper are words; a number stands in quotes")
     if not isinstance(settings, dict) or not set(settings) <= {"method", "training"}:
         raise ValueError(f"{name}: settings are of method and training")
-    flat = [(f"{part}.{key}", value) for part, each in settings.items() if isinstance(each, dict) for key, value in each.items()]
-    if not flat:
-        raise ValueError(f"{name}: it changes nothing")
-    overrides = tuple(f"{key}={json.dumps(value)}" for key, value in flat)
-    return Ablation(name, str(told["about"]), overrides, str(told.get("paper", "")))
+    empty = [part for part, each in settings.items() if not isinstance(each, dict) or not each]
+    if empty or not settings:
+        raise ValueError(f"{name}: it changes nothing{f' of {empty[0]}' if empty else ''}")
+    overrides = tuple(f"{part}.{key}={json.dumps(value)}" for part, each in settings.items() for key, value in each.items())
+    return Ablation(name, visible(about, keep=""), overrides, visible(paper, keep=""))
 
 
 def _keys(overrides: Sequence[str]) -> set[str]:

@@ -36,6 +36,15 @@ def test_differences_are_those_of_the_paired_test(tmp_path: Path) -> None:
     assert "lower \\| by .1" in ablations.markdown(found)
 
 
+def test_settings_that_change_nothing_are_told_as_such_and_correct_nobody(tmp_path: Path) -> None:
+    """``training: {mirror: false}`` of a method that mirrors nothing: the run of it is the whole method's own."""
+    whole, less = make_run(tmp_path), make_run(tmp_path, quality=0.2, changes=("it=false",), arguments={"it": False})
+    found = ablations.lines(whole, [(WITHOUT, less), (OTHER, whole), (ABSENT, less)])
+    assert [line.p for line in found] == [None, compare.paired(less, whole).tests["UF1"].p, None, None]
+    told = [ablations.cells(line)[1] for line in found[2:]]
+    assert told == ["not run: its settings are those of the whole method", "not run: its settings are those of without"]
+
+
 def test_an_unfinished_ablation_says_what_is_missing(tmp_path: Path) -> None:
     whole = make_run(tmp_path)
     less = make_run(tmp_path, changes=("it=false",), arguments={"it": False})

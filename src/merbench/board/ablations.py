@@ -18,7 +18,7 @@ WHOLE = "the whole method"
 
 FOOT = (
     "Last epoch, pooled over all folds, means over seeds. difference: UF1 of the ablation less that of the whole method, with interval and p of the "
-    "test paired over subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it is no more than luck."
+    "test paired over subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it may be no more than luck."
 )
 
 
@@ -49,13 +49,15 @@ def lines(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> list[Lin
         ablated: each ablation with its run, or with why there is none.
     """
     first = row_of(whole)
-    found = []
+    found, known = [], {whole.path: WHOLE}
     for ablation, run in ablated:
         if isinstance(run, str):
             found.append(Line(ablation, None, why=run))
-            continue
-        row = row_of(run)
-        found.append(Line(ablation, row, paired(run, whole) if row.readings and first.readings else None))
+        elif run.path in known:  # a line of zeros would be no finding, and one more pair to correct the others for
+            found.append(Line(ablation, None, why=f"its settings are those of {known[run.path]}"))
+        else:
+            row, known[run.path] = row_of(run), ablation.name
+            found.append(Line(ablation, row, paired(run, whole) if row.readings and first.readings else None))
     tested = [line for line in found if line.pair is not None]
     corrected = iter(scores.holm([line.pair.tests["UF1"].p for line in tested if line.pair is not None]))
     return [
