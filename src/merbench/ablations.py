@@ -104,7 +104,7 @@ def _ablation(name: str, told: Any) -> Ablation:
     if not isinstance(told, dict) or not {"about", "settings"} <= set(told) <= {"about", "settings", "paper"}:
         raise ValueError(f"{name}: it has about, settings and, where it is known, paper")
     about, paper, settings = told["about"], told.get("paper") or "", told["settings"]
-    if not (isinstance(about, str) and isinstance(paper, str)):
+    if {type(about), type(paper)} != {str}:
         raise ValueError(f"{name}: about and paper are words; a number stands in quotes")
     if not isinstance(settings, dict) or not set(settings) <= {"method", "training"}:
         raise ValueError(f"{name}: settings are of method and training")

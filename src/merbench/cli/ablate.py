@@ -30,6 +30,8 @@ def asked(method: str, name: str | None, overrides: Sequence[str]) -> tuple[Abla
 def planned(ablation: Ablation, name: str, plan: Callable[[Sequence[str]], Plan]) -> Plan | str:
     """Return an ablation's plan; where all are asked for and the data cannot bear this one, why not, so that the others are run.
 
+    Why not is told at once, not only hours later in the table: it may be a slip in a file of one's own.
+
     Raises:
         UserError: it alone is asked for, and cannot be run.
     """
@@ -37,9 +39,11 @@ def planned(ablation: Ablation, name: str, plan: Callable[[Sequence[str]], Plan]
         return plan(ablation.overrides)
     except UserError as error:
         from merbench import ablations
+        from merbench.cli.progress import console
 
         if name != ablations.ALL:
             raise
+        console().print(f"the ablation {ablation.name} will not be run: {error.what}", markup=False)
         return error.what
 
 

@@ -54,7 +54,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     for departure in card.departures:
         console.print(f"departure   {departure}", markup=False)
     for classes, count in card.parameters.items():
-        console.print(f"parameters  {count:,} with {classes} classes, as printed", markup=False)
+        console.print(f"parameters  {count:,} with {classes} classes, as published", markup=False)
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
     training = resolve(loaded.name, constructor, data=Data()).training
@@ -86,7 +86,7 @@ def _list(console: Console) -> None:
         table.add_row(each, str(card.year), card.network, card.training, card.title)
     console.print(table)
     console.print(
-        "paper: as read in the paper; port: as its authors' public code; reconstruction: ours, after the paper; own: merbench's, of no paper.",
+        "paper: as read in the paper; port: as public code, which the card names; reconstruction: ours, after the paper; own: merbench's, of no paper.",
         style="dim",
     )
     console.print("One of them, with its departures, settings and inputs: merbench methods NAME", style="dim")

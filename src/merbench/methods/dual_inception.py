@@ -42,6 +42,7 @@ class DualInception(Method):
             "the head is lost by that.",
             "The authors hold all other subjects of the held-out subject's database back from training, and keep the epoch that is best on them; "
             "here all other subjects are learnt from and the last epoch counts.",
+            "They ask Keras for class weights 'auto', which the version that they name (2.2.4) passes over; classes weigh alike here too.",
         ),
         parameters={3: 6_449_867},
     )

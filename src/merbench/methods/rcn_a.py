@@ -41,8 +41,8 @@ class RCNA(Method):
         departures=(
             "Network and training are those of the authors' code (github.com/xiazhaoqiang/ParameterFreeRCNs-MicroExpressionRec) with the values "
             "its script is set to: 64 maps, a pooled map of 7 x 7, 100 epochs. Its README runs it with 32 maps, 5 x 5 and 20 epochs.",
-            "The authors' flow images are not published, nor is their size in the code: 60 pixels are MEB's (github.com/tvaranka/meb). Here the image is u, v and strain, each stretched to go from 0 to 1. A constant motion of the "
-            "head is lost by that.",
+            "The authors' flow images are not published, and neither size nor channels are in the code: 60 pixels are MEB's (github.com/tvaranka/meb). "
+            "Here the image is u, v and strain, each stretched to go from 0 to 1. A constant motion of the head is lost by that.",
             "An attention map that is the same everywhere is 0; the authors' code divides by zero there.",
         ),
         parameters={3: 55_747},

@@ -12,7 +12,13 @@ from merbench.method import METHODS, Card, Method
 
 @METHODS.add("ststnet")
 class STSTNet(Method):
-    """Streams of 3, 5 and 8 filters, joined, pooled and read by one linear layer."""
+    """Streams of 3, 5 and 8 filters, joined, pooled and read by one linear layer.
+
+    Args:
+        classes: number of classes.
+        widths: filters of each stream.
+        dropout: after each stream's pooling.
+    """
 
     card = Card(
         title="Shallow Triple Stream Three-dimensional CNN (STSTNet) for Micro-expression Recognition",
