@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,28 @@ def test_differences_are_those_of_the_paired_test(tmp_path: Path) -> None:
     assert cells[1][4] == f"{raw[0].difference:+.4f}"
     assert cells[2][4] == "+0.0000"
     assert cells[3][1] == "not run: no macro clips are set up"
-    assert "lower \\| by .1" in ablations.markdown(found)
+
+
+def test_a_table_is_written_in_three_forms(tmp_path: Path) -> None:
+    """What a person reads and what a program reads are the same lines; what could not be run has no numbers, and says why."""
+    whole = make_run(tmp_path, quality=0.9, seeds=2)
+    less = make_run(tmp_path, quality=0.4, seeds=2, changes=("it=false",), arguments={"it": False})
+    found = ablations.lines(whole, [(WITHOUT, less), (ABSENT, "no macro clips are set up")])
+    text = ablations.FORMATS[".md"]([found, found])
+    assert text.count("## example and its ablations on ") == 2
+    assert "lower \\| by .1" in text
+    assert "- without: less of it (method.it=false)" in text
+    assert text.count("| chance (guesses) | 0.3") == 2
+    read = json.loads(ablations.FORMATS[".json"]([found]))
+    assert [each["ablation"] for each in read] == ["", "without", "absent"]
+    pair = compare.paired(less, whole).tests["UF1"]
+    assert read[1]["difference"] == pair.difference
+    assert (read[1]["p"], read[1]["p_corrected"]) == (pair.p, pair.p)
+    assert [each["uf1"] for each in read] == [row.readings["last"].uf1 if (row := line.row) else None for line in found]
+    assert read[2]["not_run"] == "no macro clips are set up"
+    lines = list(csv.DictReader(io.StringIO(ablations.FORMATS[".csv"]([found]))))
+    assert [line["uf1"] for line in lines] == ["" if each["uf1"] is None else f"{each['uf1']:.6f}" for each in read]
+    assert [line["settings"] for line in lines] == ["", "method.it=false", "method.it=4"]
 
 
 def test_settings_that_change_nothing_are_told_as_such_and_correct_nobody(tmp_path: Path) -> None:

@@ -239,6 +239,23 @@ def test_the_golden_rows_on_real_flow(reference: Path, here: Path, cli: Cli, mon
     assert centred["parts"]["casme2"][:2] == pytest.approx([0.8864, 0.9005], abs=0.002)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--out", "table.csv"), "none is asked for"),
+        (("--ablation", "all", "--out", "table.tex"), "one of .md, .csv, .json"),
+        (("--ablation", "all", "--out", "nowhere/table.md"), "its folder is not there"),
+    ],
+)
+def test_a_table_that_cannot_be_written_is_refused_before_anything_is_trained(
+    with_flow: Path, cli: Cli, words: tuple[str, ...], told: str
+) -> None:
+    done = cli("bench", "svm_flow", "--on", "smic", *words)
+    assert done.code == 2
+    assert told in done.err
+    assert not (with_flow / "runs").exists()
+
+
 def test_a_method_beside_its_ablations(with_flow: Path, cli: Cli) -> None:
     """One table; every run in it is the run that its overrides give, so nothing is trained twice."""
     words = ("bench", "svm_flow", "--on", "smic", "--workers", "1")
@@ -250,7 +267,9 @@ def test_a_method_beside_its_ablations(with_flow: Path, cli: Cli) -> None:
     assert "16 finished before, 0 to do" in done.err
     assert "the paper" not in done.out, "no paper says anything of these"
     assert "not-mirrored: faces are not learnt from in the mirror too (method.mirrored=false)" in done.out
-    again = cli(*words, "--ablation", "not-centred")
+    assert [line.split()[:2] for line in done.out.splitlines() if line.startswith("chance")] == [["chance", "(guesses)"]]
+    again = cli(*words, "--ablation", "not-centred", "--out", "table.csv")
     assert "not-centred" in again.out
+    assert [line.split(",")[7] for line in Path("table.csv").read_text().splitlines()] == ["ablation", "", "not-centred"]
     assert "not-mirrored" not in again.out
     assert len(list((with_flow / "runs").glob("*/*/svm_flow/*"))) == 5

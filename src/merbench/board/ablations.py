@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from merbench import scores
 from merbench.ablations import Ablation
-from merbench.board.columns import duration, interval, number
+from merbench.board.columns import duration, guessed, interval, number
 from merbench.board.compare import Pair, paired
-from merbench.board.render import line
+from merbench.board.render import escaped, finite, heading, line
 from merbench.board.rows import Row, row_of
 from merbench.results import Run
 
@@ -70,8 +73,7 @@ def cells(line: Line) -> tuple[str, ...]:
     """Return a line's cells, one per entry of COLUMNS."""
     name, paper = (line.ablation.name, line.ablation.paper) if line.ablation else (WHOLE, "")
     if line.row is None or not line.row.readings:
-        why = line.why or (f"{line.row.missing} fold{'s' if line.row.missing > 1 else ''} missing" if line.row else "")
-        return (name, f"not run: {why}", *("",) * (len(COLUMNS) - 3), paper)
+        return (name, f"not run: {_lacking(line)}", *("",) * (len(COLUMNS) - 3), paper)
     last = line.row.readings["last"]
     against = ("", "", "")
     if line.pair is not None and line.p is not None:
@@ -90,7 +92,89 @@ def cells(line: Line) -> tuple[str, ...]:
     )
 
 
-def markdown(found: Sequence[Line]) -> str:
-    """Return the table as Markdown."""
-    body = [COLUMNS, ("---",) * len(COLUMNS), *(cells(each) for each in found)]
-    return "\n".join(map(line, body)) + f"\n\n{FOOT}\n"
+def _lacking(line: Line) -> str:
+    return line.why or (f"{line.row.missing} fold{'s' if line.row.missing > 1 else ''} missing" if line.row else "")
+
+
+def chance(found: Sequence[Line]) -> tuple[str, ...]:
+    """Return the cells of the line that tells what guessing scores, one per entry of COLUMNS."""
+    (whole, *_) = found
+    told = guessed(whole.row.readings["last"]) if whole.row is not None and whole.row.readings else ""
+    return ("chance (guesses)", told, *("",) * (len(COLUMNS) - 2))
+
+
+def title(found: Sequence[Line]) -> str:
+    """Return what stands above a table: the method, and on what it was run."""
+    first = found[0].row
+    assert first is not None, "the whole method has a run"
+    return f"{first.method} and its ablations on {heading(first)}"
+
+
+def told(ablation: Ablation) -> str:
+    """Return what an ablation changes, and by which settings."""
+    return f"{ablation.name}: {ablation.about} ({', '.join(ablation.overrides)})"
+
+
+def markdown(tables: Sequence[Sequence[Line]]) -> str:
+    """Return tables as Markdown, each with what its ablations change; that of chance is the last line."""
+    parts = []
+    for found in tables:
+        body = [cells(each) for each in found]
+        shown = len(COLUMNS) - (not any(row[-1] for row in body))  # where no paper says anything, there is no column for it
+        body = [COLUMNS, ("---",) * shown, *body, chance(found)]
+        parts += [f"## {escaped(title(found))}", "\n".join(line(row[:shown]) for row in body)]
+        parts.append("\n".join(f"- {escaped(told(each.ablation))}" for each in found if each.ablation))
+    return "\n\n".join([*parts, FOOT]) + "\n"
+
+
+def as_csv(tables: Sequence[Sequence[Line]]) -> str:
+    """Return one line for each line of each table; what has no value is empty."""
+    records = [_record(each, found) for found in tables for each in found]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in each.items()} for each in map(finite, records)
+    )
+    return out.getvalue()
+
+
+def as_json(tables: Sequence[Sequence[Line]]) -> str:
+    """Return the same records as a list; what has no value is null."""
+    return json.dumps([finite(_record(each, found)) for found in tables for each in found], indent=1, allow_nan=False) + "\n"
+
+
+def _record(each: Line, found: Sequence[Line]) -> dict[str, object]:
+    """Return one line with nothing rounded; p before and after Holm's correction."""
+    first, row = found[0].row, each.row
+    assert first is not None, "the whole method has a run"
+    last = row.readings.get("last") if row else None
+    test = each.pair.tests["UF1"] if each.pair else None
+    return {
+        **{name: getattr(first, name) for name in ("on", "source", "scheme", "protocol", "preset", "data")},
+        "method": first.method,
+        "ablation": each.ablation.name if each.ablation else "",
+        "about": each.ablation.about if each.ablation else "",
+        "settings": " ".join(each.ablation.overrides) if each.ablation else "",
+        "paper": each.ablation.paper if each.ablation else "",
+        "uf1": last.uf1 if last else None,
+        "uf1_low": last.uf1_interval[0] if last else None,
+        "uf1_high": last.uf1_interval[1] if last else None,
+        "uar": last.uar if last else None,
+        "accuracy": last.accuracy if last else None,
+        "chance_uf1": last.chance_uf1 if last else None,
+        "chance_uf1_sd": last.chance_uf1_sd if last else None,
+        "difference": test.difference if test else None,
+        "difference_low": test.interval.low if test else None,
+        "difference_high": test.interval.high if test else None,
+        "p": test.p if test else None,
+        "p_corrected": each.p,
+        **{name: getattr(row, name) if row else None for name in ("parameters", "seconds", "peak_mib")},
+        "seeds": len(row.seeds) if row else 0,
+        "run": row.path if row else None,
+        "not_run": "" if last else _lacking(each),
+    }
+
+
+FORMATS: dict[str, Callable[[Sequence[Sequence[Line]]], str]] = {".md": markdown, ".csv": as_csv, ".json": as_json}
+"""By the ending of the file."""

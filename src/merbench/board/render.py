@@ -203,15 +203,16 @@ def as_json(rows: Sequence[Row]) -> str:
     told = []
     for row in rows:
         whole = {name: value for name, value in asdict(row).items() if name != "by_subject"}
-        told.append(_finite({**whole, "optimism_gap": optimism(row) if row.readings else None}))
+        told.append(finite({**whole, "optimism_gap": optimism(row) if row.readings else None}))
     return json.dumps(told, indent=1, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return the same with None for each number that has no value, which neither JSON nor CSV has a word for."""
     if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
+        return {name: finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from merbench.board.compare import complete, tested
 from merbench.board.foreign.predictions import Predictions
 from merbench.board.joined import Table
 from merbench.board.readings import Score, score_of
+from merbench.board.render import finite
 from merbench.data.classes import listed as few
 from merbench.errors import UserError
 from merbench.results import Run
@@ -244,13 +244,5 @@ def _unlike(run: Run, why: str, remedy: str = "") -> UserError:
 
 def as_json(found: Scored) -> dict[str, Any]:
     """Return everything as plain values; what has no value is null."""
-    plain: dict[str, Any] = _finite(asdict(found))
+    plain: dict[str, Any] = finite(asdict(found))
     return plain
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merbench.cli import pages
 from merbench.errors import UserError
 
 if TYPE_CHECKING:
     from merbench.ablations import Ablation
+    from merbench.board.ablations import Line
     from merbench.engine.run import Plan
     from merbench.results import Run
 
@@ -47,13 +50,12 @@ def planned(ablation: Ablation, name: str, plan: Callable[[Sequence[str]], Plan]
         return error.what
 
 
-def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> None:
-    """Print one table of a method and its ablations."""
+def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> list[Line]:
+    """Print one table of a method and its ablations; return its lines."""
     from rich.console import Console
     from rich.table import Table
 
     from merbench.board import ablations as board
-    from merbench.board.render import heading
 
     found = board.lines(whole, ablated)
     console = Console(highlight=False)
@@ -61,10 +63,10 @@ def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> None:
         console.width = 1000  # nothing is cut in a file or a pipe
     first = found[0].row
     assert first is not None, "the whole method has a run"
-    title = f"{first.method} and its ablations on {heading(first)}"
+    title = board.title(found)
     if not first.readings:
         console.print(f"{title}: not every fold of the whole method is there; the same command goes on", markup=False)
-        return
+        return found
     narrow = console.width < WIDE
     rows = [board.cells(line) for line in found]
     told = any(row[-1] for row in rows)
@@ -73,12 +75,45 @@ def show(whole: Run, ablated: Sequence[tuple[Ablation, Run | str]]) -> None:
     for index in kept:
         name = board.COLUMNS[index]
         table.add_column(name, justify="left" if index in (0, len(board.COLUMNS) - 1) else "right", no_wrap=index > 0, overflow="fold")
-    for cells in rows:
+    for cells in (*rows, board.chance(found)):
         table.add_row(*(_safe(cells[index]) for index in kept))
     console.print("", table)
     for ablation, _ in ablated:
-        console.print(f"{ablation.name}: {ablation.about} ({', '.join(ablation.overrides)})", style="dim", markup=False, soft_wrap=True)
-    console.print(f"{board.FOOT}", style="dim", soft_wrap=True, markup=False)
+        console.print(board.told(ablation), style="dim", markup=False, soft_wrap=True)
+    console.print(board.FOOT, style="dim", soft_wrap=True, markup=False)
+    return found
+
+
+def check(out: Path | None, name: str | None) -> None:
+    """Refuse, before anything is trained for it, a file that no table can be written to.
+
+    Raises:
+        UserError: no ablation is asked for, its ending names no form of a table, or it cannot be written.
+    """
+    if out is None:
+        return
+    if name is None:
+        raise UserError(
+            "what --out writes is the table of ablations, and none is asked for",
+            where="--out",
+            remedy="--ablation all; of rows: leaderboard",
+        )
+    from merbench.board import ablations as board
+
+    if out.suffix not in board.FORMATS:
+        raise UserError("its ending says no form of a table", where=f"--out {out}", remedy=f"one of {', '.join(board.FORMATS)}")
+    pages.check(out)
+
+
+def keep(out: Path, tables: Sequence[Sequence[Line]]) -> None:
+    """Write tables to a file, in the form that its ending says.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    from merbench.board import ablations as board
+
+    pages.keep(out, board.FORMATS[out.suffix](tables))
 
 
 WIDE = 140

@@ -63,6 +63,9 @@ def bench(
         str | None,
         typer.Option(help="Beside the whole method, this ablation of it, or all; one table says what each costs."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the table of ablations there too; the ending says how: .md, .csv or .json.")
+    ] = None,
     macro: MacroOption = None,
     initial: Annotated[
         Path | None,
@@ -97,6 +100,7 @@ def bench(
             apex,
             face,
             ablation,
+            out,
             initial,
             macro,
             wandb,
@@ -120,6 +124,7 @@ def _bench(
     apex: Literal["middle", "flow", "table"],
     face: Literal["aligned", "owner"],
     ablation: str | None,
+    out: Path | None,
     initial: Path | None,
     macro: Literal["casme3", "expressions"] | None,
     wandb: Mode,
@@ -127,6 +132,7 @@ def _bench(
 ) -> int:
     """Do what was asked for; return the exit code."""
     tracker = tracker_of(wandb, project)
+    ablate.check(out, ablation)
     chosen = ablate.asked(method, ablation, overrides)
     settled = asked.settle(method, on, scheme, source, workers)
 
@@ -159,12 +165,15 @@ def _bench(
     with watching() as watch:
         plans = [plan(*data) for data in settled.runs]
         ablated = [[(one, ablate.planned(one, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
-    codes = []
+    codes, tables = [], []
     for whole, without in zip(plans, ablated, strict=True):
         ablations = [each for _, each in without if not isinstance(each, str)]
         codes += [carry_out(whole, not without, tracker), *(carry_out(each, False, tracker) for each in ablations)]
         if without:
-            ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without])
+            tables.append(ablate.show(whole.run, [(one, each if isinstance(each, str) else each.run) for one, each in without]))
+    if out is not None:
+        ablate.keep(out, tables)
+        console().print(f"{len(tables)} table{'s' if len(tables) > 1 else ''} written to {out}", markup=False)
     return max(codes)
 
 
