@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from merbench import scores
 from merbench.ablations import Ablation
 from merbench.board import ablations, compare
+from merbench.board.rows import row_of
 from tests.board.test_rows import make_run
 
 WITHOUT = Ablation("without", "less of it", ("method.it=false",), "lower | by .1")
@@ -67,6 +70,16 @@ def test_settings_that_change_nothing_are_told_as_such_and_correct_nobody(tmp_pa
     assert [line.p for line in found] == [None, compare.paired(less, whole).tests["UF1"].p, None, None]
     told = [ablations.cells(line)[1] for line in found[2:]]
     assert told == ["not run: its settings are those of the whole method", "not run: its settings are those of without"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "told"), [(math.nan, math.nan, ("-", "-", "-")), (-0.25, math.nan, ("-0.2500", "-", "0.5000"))]
+)
+def test_what_has_no_value_is_a_dash(tmp_path: Path, difference: float, low: float, told: tuple[str, ...]) -> None:
+    """A class that never occurs leaves no difference, and one that hardly any draw of the subjects has no interval."""
+    run = make_run(tmp_path)
+    pair = dataclasses.replace(compare.paired(run, run), tests={"UF1": scores.Paired(difference, scores.Interval(low, low), 0.5)})
+    assert ablations.cells(ablations.Line(WITHOUT, row_of(run), pair, 0.5))[4:7] == told
 
 
 def test_an_unfinished_ablation_says_what_is_missing(tmp_path: Path) -> None:

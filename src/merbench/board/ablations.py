@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from merbench import scores
 from merbench.ablations import Ablation
-from merbench.board.columns import duration, guessed, interval, number
+from merbench.board.columns import NOT_KNOWN, duration, guessed, interval, number
 from merbench.board.compare import Pair, paired
 from merbench.board.render import escaped, finite, heading, line
 from merbench.board.rows import Row, row_of
@@ -77,8 +78,7 @@ def cells(line: Line) -> tuple[str, ...]:
     last = line.row.readings["last"]
     against = ("", "", "")
     if line.pair is not None and line.p is not None:
-        test = line.pair.tests["UF1"]
-        against = (f"{test.difference:+.4f}", f"{test.interval.low:+.3f} to {test.interval.high:+.3f}", f"{line.p:.4f}")
+        against = _told(line.pair.tests["UF1"], line.p)
     return (
         name,
         number(last.uf1),
@@ -90,6 +90,14 @@ def cells(line: Line) -> tuple[str, ...]:
         f"{line.row.peak_mib:,.0f} MiB" if line.row.peak_mib else "-",
         paper,
     )
+
+
+def _told(test: scores.Paired, p: float) -> tuple[str, str, str]:
+    """Return a difference, its interval and p; dashes where one has no value, since a class never occurs or hardly any draw has them all."""
+    if math.isnan(test.difference):
+        return (NOT_KNOWN,) * 3
+    low, high = test.interval.low, test.interval.high
+    return f"{test.difference:+.4f}", NOT_KNOWN if math.isnan(low) else f"{low:+.3f} to {high:+.3f}", f"{p:.4f}"
 
 
 def _lacking(line: Line) -> str:
