@@ -22,7 +22,8 @@ WHOLE = "the whole method"
 
 FOOT = (
     "Last epoch, pooled over all folds, means over seeds. difference: UF1 of the ablation less that of the whole method, with interval and p of the "
-    "test paired over subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it may be no more than luck."
+    "test paired over subjects; p is corrected (Holm) for the number of ablations beside it. Above 0.05 it may be "
+    "no more than luck; and p knows of subjects alone: that another seed would say the same is told by more seeds."
 )
 
 
