@@ -44,6 +44,7 @@ def resolve(
     preset: Preset = "full",
     overrides: Sequence[str] = (),
     initial: str = "",
+    own: Path | None = None,
 ) -> Request:
     """Merge constructor and training defaults, the preset's file and dotted overrides into one request.
 
@@ -52,12 +53,13 @@ def resolve(
         constructor: the method's class; the arguments of its ``__init__`` after ``classes`` are its configuration.
         data, scheme, protocol, preset, initial: as in `Request`.
         overrides: such as ``method.c=3`` and ``training.epochs=20``.
+        own: the method's file, where it is one of the user's own: its presets lie beside it.
 
     Raises:
         UserError: an unknown key, a wrong type or an impossible value; the file or argument is named.
     """
     schema = _schema(method, constructor)
-    settled = _merge(schema, _preset_files(method, preset))
+    settled = _merge(schema, _preset_files(method, preset, own))
     asked = _merge(settled, [(f"the command line: {' '.join(overrides)}"[:300], _dotlist(overrides))])
     training = typing.cast(Training, OmegaConf.to_object(asked.training))
     _check(training)
@@ -111,22 +113,29 @@ def _arguments_schema(method: str, constructor: type) -> type:
     return dataclasses.make_dataclass(f"{constructor.__name__}Arguments", fields, frozen=True)
 
 
-def _preset_files(method: str, preset: Preset) -> list[tuple[str, DictConfig]]:
+def _preset_files(method: str, preset: Preset, own: Path | None) -> list[tuple[str, DictConfig]]:
     """Return the preset's layers: the method's full settings, then for ``quick`` what shortens them."""
     root = shipped("experiments")
-    paths = [root / method / "full.yaml"]
+
+    def place(name: str) -> Path:
+        beside = None if own is None else own.with_suffix(f".{name}.yaml")
+        return beside if beside is not None and beside.exists() else root / method / f"{name}.yaml"
+
+    paths = [place("full")]
     if preset == "quick":
-        paths += [root / "quick.yaml", root / method / "quick.yaml"]
-    return [(str(path), _preset(path)) for path in paths if path.is_file()]
+        paths += [root / "quick.yaml", place("quick")]
+    return [(str(path), _preset(path, root)) for path in paths if path.exists()]
 
 
-def _preset(path: Path) -> DictConfig:
+def _preset(path: Path, root: Path) -> DictConfig:
     try:
         return OmegaConf.create(guard.parse_table(guard.read(path, LONGEST)))
     except (OSError, ValueError, OmegaConfBaseException) as error:
-        raise UserError(
-            f"a preset cannot be read: {reason(error)}", where=path, remedy="correct it, or restore it: git checkout -- experiments"
-        ) from error
+        ours = path.is_relative_to(root)
+        remedy = (
+            "correct it, or restore it: git checkout -- experiments" if ours else "correct it; docs/add-a-method.md shows how it is written"
+        )
+        raise UserError(f"a preset cannot be read: {reason(error)}", where=path, remedy=remedy) from error
 
 
 def _dotlist(overrides: Sequence[str]) -> DictConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,12 +54,12 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
         console.print(f"departure   {departure}", markup=False)
     for classes, count in card.parameters.items():
         console.print(f"parameters  {count:,} with {classes} classes, as published", markup=False)
-    for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
-        console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
-    training = resolve(loaded.name, constructor, data=Data()).training
+    settled = resolve(loaded.name, constructor, data=Data(), own=package.own(name))
+    for argument, value in settled.arguments.items():
+        console.print(f"setting     method.{argument}={value}", markup=False)
     if stages:
-        for field in dataclasses.fields(training):
-            console.print(f"setting     training.{field.name}={getattr(training, field.name)}", markup=False)
+        for field in dataclasses.fields(settled.training):
+            console.print(f"setting     training.{field.name}={getattr(settled.training, field.name)}", markup=False)
     for read in _read(trial.inputs) or ["nothing of a clip"]:
         console.print(f"reads       {read}", markup=False)
     for each in card.pretraining:

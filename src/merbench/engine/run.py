@@ -114,7 +114,17 @@ def plan(
     schemes.check(scheme)
     data = Data(databases.join(databases.databases_of(on)), source, apex, face)
     weights, hashed = (None, "") if initial is None else initials.read(initial)
-    request = resolve(name, constructor, data=data, scheme=scheme, protocol=protocol, preset=preset, overrides=overrides, initial=hashed)
+    request = resolve(
+        name,
+        constructor,
+        data=data,
+        scheme=scheme,
+        protocol=protocol,
+        preset=preset,
+        overrides=overrides,
+        initial=hashed,
+        own=methods.own(method),
+    )
     check(protocol, databases.databases_of(on))
     folders = load.ready(data, scheme, watch=watch, workers=worker_count)
     store.check_unchanged(folders)

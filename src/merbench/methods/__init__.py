@@ -28,6 +28,11 @@ def is_file(method: str) -> bool:
     return method.endswith(".py")
 
 
+def own(method: str) -> Path | None:
+    """Return the method's own file, beside which its presets and ablations lie; None for those of merbench."""
+    return Path(method) if is_file(method) else None
+
+
 def check(method: str) -> None:
     """Refuse an unknown method without importing torch.
 
