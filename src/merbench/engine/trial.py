@@ -21,6 +21,7 @@ from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
 from merbench.errors import UserError, told
 from merbench.method import SHARED, ClosedForm, Method
+from merbench.presets import check
 from merbench.sample import Fold
 
 
@@ -30,8 +31,8 @@ def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str
     Stages on macro clips are left to `tried_on_macro`: it is this method that says whether such clips are needed.
 
     Raises:
-        UserError: it cannot be built with these arguments, its stages do not fit what it asks for, it cannot read these clips, or it cannot
-            start from these weights.
+        UserError: it cannot be built with these arguments, its stages do not fit what it asks for or have settings that mean nothing, it cannot
+            read these clips, or it cannot start from these weights.
     """
     _check_size(request, len(prepared.classes), _told(request))
     with _telling(request, asked):
@@ -39,6 +40,8 @@ def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str
         if initial is not None:
             trial.initialise(initial)
         check_stages(trial, request.method)
+        for stage in trial.stages():
+            check(stage.settings(request.training), f"{request.method}, stage '{stage.name}': ")
         check_served(prepared, trial.inputs)
         everything = serve(prepared.first(2), trial.inputs)
         if not isinstance(trial, ClosedForm):
