@@ -171,3 +171,16 @@ def test_the_unit_of_flow_does_not_matter_where_it_is_normalised() -> None:
     assert torch.allclose(made().probabilities(batch), made().probabilities(stronger), atol=1e-6)
     raw = made(normalised=False)
     assert not torch.allclose(raw.probabilities(batch), raw.probabilities(stronger), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"proposals": False, "attention": False}, "without proposals .* attention=False"),
+        ({"proposals": False, "fusion": "sum"}, "without proposals .* fusion=sum"),
+        ({"proposal": -0.5}, "raised, not lowered"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(arguments: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        made(**arguments)

@@ -186,6 +186,15 @@ def test_weights_from_elsewhere_are_taken_up_by_name() -> None:
     assert torch.equal(without.head.weight, method.head.weight), "an ablation starts from the same file"
 
 
+def test_weights_that_were_never_counted_by_torch_are_taken_up_too() -> None:
+    """Caffe's files have means and variances, and no count of batches; nothing here reads one."""
+    other, method = made(seed=7, **SMALL), made(seed=1, **SMALL)
+    state = {name: tensor for name, tensor in other.state_dict().items() if not name.endswith("num_batches_tracked")}
+    assert len(state) < len(other.state_dict())
+    method.initialise(state)
+    assert torch.equal(method.eval().logits(clips()), other.eval().logits(clips()))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -227,7 +236,15 @@ def test_presets_are_the_papers_fine_tuning() -> None:
     assert len(fold.build(quick, 3).blocks) == 4, "every block"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("arguments", [{"widths": ()}, {"macro_epochs": -1}])
-def test_what_cannot_be_built(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"no block|cannot be"):
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"widths": ()}, "no block"),
+        ({"macro_epochs": -1}, "cannot be"),
+        ({"attention": False, "sigmoid": False}, "there is no map: sigmoid=False"),
+        ({"attention": False, "joint": "text"}, "there is no map: .* joint=text"),
+    ],
+)
+def test_what_cannot_be_built(arguments: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         METHODS["micro_attention"](3, **arguments)

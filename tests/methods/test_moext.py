@@ -221,10 +221,18 @@ def test_what_is_left_out_is_not_there() -> None:
     assert (whole.inputs.macro, whole.stages()[0].on) == (False, "training")
     more = made(macro=True)
     assert (more.inputs.macro, more.stages()[0].on, more.stages()[1].on) == (True, "training+macro", "training")
+    assert made(widths=(4, 4, 4)).eval().logits(clips(8)).shape == (12, 3), "as many stages as leave quarters"
     for arguments, why in (
         ({"size": 40}, "cannot be halved"),
         ({"reconstruction": 0.0, "contrastive": 0.0}, "learns nothing"),
         ({"pretraining": 0, "macro": True}, "leaves that out"),
+        ({"octaves": 0}, "no octave"),
+        ({"widths": ()}, "no quarters"),
+        ({"widths": (4, 4, 4, 4)}, "4 stages of recognition leave no quarters"),
+        ({"contrastive": -1.0}, "weights are from 0"),
+        ({"temperature": 0.0}, "temperature=0.0"),
+        ({"reconstruction": 0.0, "residual": False}, "would change nothing"),
+        ({"pretraining": 0, "residual": False}, "would change nothing"),
     ):
         with pytest.raises(ValueError, match=why):
             made(**arguments)

@@ -74,9 +74,19 @@ def test_modules_can_be_left_out(modules: tuple[int, ...]) -> None:
     assert set(net.loss(outputs, clips())) == {"total", "backbone", *(f"module_{i}" for i in modules)}
 
 
-def test_an_unknown_module_is_refused() -> None:
-    with pytest.raises(ValueError, match="numbered 1 to 3"):
-        MSJFN(3, modules=(1, 4))
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"modules": (1, 4)}, "numbered 1 to 3"),
+        ({"modules": (1, 1)}, "there is one of each"),
+        ({"modules": (), "fusion": "sum"}, "one prediction: fusion=sum"),
+        ({"modules": (), "judged": "fused"}, "one prediction: .* judged=fused"),
+    ],
+)
+def test_modules_that_are_not_there_and_fusion_of_nothing_are_refused(arguments: dict[str, Any], why: str) -> None:
+    """A row would be named for what did nothing."""
+    with pytest.raises(ValueError, match=why):
+        MSJFN(3, **arguments)
 
 
 def sure(net: MSJFN) -> MSJFN:

@@ -85,6 +85,12 @@ class FeatRef(Method):
         rectified: bool = True,
     ) -> None:
         super().__init__(classes)
+        if proposal < 0:
+            raise ValueError(f"a proposal loss that weighs {proposal} would be raised, not lowered")
+        if not proposals and not (attention and fusion == "concatenated"):
+            raise ValueError(
+                f"without proposals nothing is attended to or fused: attention={attention} and fusion={fusion} would change nothing"
+            )
         self.inputs = Inputs(flow=Flow(size=SIZE, stabilisation="median"))
         self.proposal, self.fusion, self.smoothing = proposal, fusion, smoothing
         self.normalised, self.mirrored = normalised, mirrored

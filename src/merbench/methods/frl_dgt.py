@@ -118,14 +118,18 @@ class FRLDGT(Method):
         super().__init__(classes)
         if shift <= -1:
             raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
+        if motion != "learned" and (apex != "annotated" or shift):
+            raise ValueError(f"with motion={motion} no frame is chosen for the apex: apex={apex} and shift={shift} would change nothing")
+        if min(self_supervised, smooth) < 0 or not 0 <= pull <= 1:
+            raise ValueError(f"weights of losses are from 0, shares from 0 to 1: {self_supervised=}, {smooth=}, {pull=}")
         frames = Frame(size, colour=True, sequence=True)
         self.inputs = Inputs(flow=Flow(size, pixels=True), landmarks=True) if motion == "tvl1" else Inputs(frame=frames, landmarks=True)
         self.motion, self.apex, self.shift = motion, apex, shift
         self.size, self.side, self.near, self.steady = size, side, near, steady
         self.smoothing, self.self_supervised, self.pull, self.smooth, self.warm_up = smoothing, self_supervised, pull, smooth, warm_up
-        if size % 2 ** (octaves - 1):
-            raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times")
         if motion == "learned":
+            if octaves < 1 or size % 2 ** (octaves - 1):
+                raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times" if octaves > 0 else "there is no octave")
             self.displace = DGM(widths, octaves, reach * size / CANONICAL)
             self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
         channels = 3 if motion == "dynamic-image" else 2

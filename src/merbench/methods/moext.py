@@ -50,7 +50,8 @@ class MoExt(Method):
         emphasis: how much more a place counts in that error for differing between the frames as places do on average.
         contrastive: weight of the contrastive loss; 0 leaves it out.
         temperature: of the contrastive loss.
-        pace: learning rate of separator and extractor in recognition, as a share of the recognition network's.
+        pace: learning rate of separator and extractor in recognition, as a share of the recognition network's; all of it where nothing was
+            pre-trained.
         steady: the median of each channel of a clip's motion is subtracted before recognition: what moves everywhere is the head.
         dropout: before the last linear layer.
     """
@@ -98,10 +99,20 @@ class MoExt(Method):
         dropout: float = 0.3,
     ) -> None:
         super().__init__(classes)
-        if size % 16 or size % 2 ** (octaves - 1):
-            raise ValueError(f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times")
+        if octaves < 1 or size % 16 or size % 2 ** (octaves - 1):
+            raise ValueError(
+                f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times" if octaves > 0 else "there is no octave"
+            )
+        if not widths or size // 4 <= 2 ** (len(widths) - 1):
+            raise ValueError(f"{len(widths)} stages of recognition leave no quarters of a face of {size} pixels")
         if pretraining and not (reconstruction or contrastive):
             raise ValueError("pre-training with neither reconstruction nor contrastive loss learns nothing; pretraining=0 leaves it out")
+        if min(reconstruction, contrastive, emphasis) < 0 or temperature <= 0:
+            raise ValueError(
+                f"weights are from 0, the temperature is above it: {reconstruction=}, {contrastive=}, {emphasis=}, {temperature=}"
+            )
+        if not residual and not (pretraining and reconstruction):
+            raise ValueError("without reconstruction there is no decoder, and residual=False would change nothing")
         if macro and not pretraining:
             raise ValueError("macro clips are pre-trained on, and pretraining=0 leaves that out")
         self.inputs = Inputs(frame=Frame(size, colour=True), macro=macro)
