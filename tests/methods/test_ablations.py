@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from merbench import ablations, methods
+from merbench import ablations, methods, streams
 from merbench.ablations import Ablation
 from merbench.batch import Inputs
 from merbench.config import Data
@@ -18,7 +18,7 @@ from merbench.data import protocol
 from merbench.data.prepared import Prepared
 from merbench.engine import fold
 from merbench.engine.pretraining import Macro
-from merbench.method import METHODS, Stage
+from merbench.method import METHODS, Method, Stage
 from merbench.presets import resolve
 from merbench.results import environment
 from merbench.sample import EMOTIONS, Clip
@@ -35,8 +35,13 @@ EVERY = [(name, each) for name in methods.NAMES for each in ablations.listed(nam
 
 @pytest.mark.parametrize("name", [name for name in methods.NAMES if ablations.listed(name)])
 def test_every_ablation_gives_other_outputs_than_the_method_and_than_the_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the same few steps of training from the same weights, on a held-out subject; or it asks the data module for other inputs."""
+    """After the same few steps of training from the same weights, on a held-out subject; or it asks the data module for other inputs.
+
+    Weights are drawn by their names: a switch that only takes a part away would otherwise draw others for all that come after it, and differ
+    by that alone.
+    """
     constructor: Any = METHODS[name]
+    monkeypatch.setattr(fold, "build", lambda *asked, build=fold.build: drawn_by_name(build(*asked)))
     whole = constructor.stages
     monkeypatch.setattr(constructor, "stages", lambda self: tuple(_short(stage) for stage in whole(self)))
     found = {"the whole method": trained(name, ())}
@@ -58,6 +63,17 @@ def test_every_ablation_is_a_request_that_full_and_quick_runs_can_make(name: str
 
 def _short(stage: Stage) -> Stage:
     return dataclasses.replace(stage, epochs=None if stage.epochs is None else min(stage.epochs, 1))
+
+
+def drawn_by_name(method: Method) -> Method:
+    with torch.no_grad():
+        for name, parameter in method.named_parameters():
+            if parameter.dim() > 1:
+                generator = torch.Generator().manual_seed(streams.key_of(name, *parameter.shape))
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5)
+            elif parameter.unique().numel() > 1:
+                parameter.zero_()
+    return method
 
 
 def trained(name: str, overrides: tuple[str, ...]) -> tuple[Inputs, NDArray[np.float32]]:
