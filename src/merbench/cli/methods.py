@@ -54,7 +54,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     for departure in card.departures:
         console.print(f"departure   {departure}", markup=False)
     for classes, count in card.parameters.items():
-        console.print(f"parameters  {count:,} with {classes} classes, as printed", markup=False)
+        console.print(f"parameters  {count:,} with {classes} classes, by its paper or the layers of its code", markup=False)
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         console.print(f"setting     method.{parameter.name}={parameter.default}", markup=False)
     training = resolve(loaded.name, constructor, data=Data()).training

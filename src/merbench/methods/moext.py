@@ -2,8 +2,9 @@
 
 What the abstract says is the paper's: a separator parts onset and apex into shape and texture, a motion extractor reads the two shapes, the
 apex is rebuilt from the motion and the onset's texture, a contrastive loss stands beside that, both are learnt first and from macro-expressions
-too, and then a recognition network that reads the motion is tuned. Every layer and number is ours, and an argument; the roles of shape and
-texture are read as in learned motion magnification (Oh et al., ECCV 2018).
+too, and then a recognition network that reads the motion is tuned. Every layer and number is ours; the numbers are arguments but for the grids
+(motion at a quarter of the frame, texture at half), how far a positive pair is changed, the projection's cells and length, and what is turned up by
+16. The roles of shape and texture are read as in learned motion magnification (Oh et al., ECCV 2018).
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class MoExt(Method):
             "texture.",
             "The decoder moves the onset and its texture by the displacement and adds what is missing; method.residual=false has it make the whole frame.",
             "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
+            "Recognition is a small residual network on the motion, in whose loss the classes of a batch count alike; separator and extractor go on "
+            "learning at a tenth of its rate.",
             "The clip's median motion is subtracted as head motion before recognition; the paper is not known to do so.",
         ),
         pretraining=("macro-expressions of CAS(ME)^3, with method.macro=true",),
