@@ -71,7 +71,7 @@ def drawn_by_name(method: Method) -> Method:
             if parameter.dim() > 1:
                 generator = torch.Generator().manual_seed(streams.key_of(name, *parameter.shape))
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5)
-            elif parameter.unique().numel() > 1:
+            elif parameter.min() < parameter.max():
                 parameter.zero_()
     return method
 

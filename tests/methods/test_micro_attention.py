@@ -128,13 +128,13 @@ def test_each_switch_does_what_it_says() -> None:
 
 
 def test_biases_move_twice_as_fast() -> None:
-    method = made(macro_epochs=1, **SMALL)
+    method = made(macro_epochs=1, momentum=0.75, **SMALL)
     stage = method.stages()[-1].filled(Training(lr=0.25, weight_decay=0.5))
     rest, twice = method.optimizer(stage, method.parameters()).param_groups
     names = {id(parameter): name for name, parameter in method.named_parameters()}
     assert {names[id(parameter)] for parameter in twice["params"]} == {"stem.0.bias", "head.bias", "felt.bias"}
     assert (rest["lr"], twice["lr"]) == (0.25, 0.5)
-    assert {group["momentum"] for group in (rest, twice)} == {0.9}
+    assert {group["momentum"] for group in (rest, twice)} == {0.75}
     assert {group["weight_decay"] for group in (rest, twice)} == {0.5}
     assert len(rest["params"]) + len(twice["params"]) == len(names)
 
@@ -146,6 +146,7 @@ def test_pre_training_is_without_attention_and_has_a_head_of_its_own() -> None:
         *("macro", 3, 50, 0.01, "step", 0.1, 20),
     )
     assert (macro.balance, fine.on, method.inputs.macro) == (False, "training", True)
+    assert (macro.rotate, macro.brightness, macro.crop) == (10, 20, 1), "as the paper augments macro-expressions, and no corners"
     method.begin(macro.filled(Training()))
     batch = clips(14, classes=7)
     outputs = method(batch)
