@@ -24,7 +24,7 @@ class Card:
         network, training: ``paper`` where everything was read in the paper or its official code, ``port`` where it follows public
             code, the departures say whose, ``reconstruction`` where it is ours, ``own`` where there is no paper to follow.
         departures: every difference from the paper that is known, in words.
-        parameters: classes to parameter count, as far as the paper or its code prints it.
+        parameters: classes to parameter count, as far as the paper prints it or the layers of its code give it.
         pretraining: data beyond the benchmark's training subjects that the method may use.
     """
 

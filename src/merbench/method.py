@@ -86,7 +86,18 @@ def schedule_of(stage: Stage, optimizer: torch.optim.Optimizer) -> LRScheduler |
     return None
 
 
-SEALED = ("forward", "training_step", "configure_optimizers", "validation_step", "test_step", "train_dataloader", "probabilities", "begin")
+SEALED = (
+    "forward",
+    "training_step",
+    "configure_optimizers",
+    "validation_step",
+    "test_step",
+    "train_dataloader",
+    "losses",
+    "probabilities",
+    "begin",
+    "seed_layers",
+)
 
 
 class Method(LightningModule):

@@ -62,7 +62,7 @@ def resolve(
     settled = _merge(schema, _preset_files(method, preset, own))
     asked = _merge(settled, [(f"the command line: {' '.join(overrides)}"[:300], _dotlist(overrides))])
     training = typing.cast(Training, OmegaConf.to_object(asked.training))
-    _check(training)
+    check(training)
     return Request(
         method=method,
         arguments=_plain(asked.method),
@@ -226,23 +226,29 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _check(training: Training) -> None:
+def check(training: Training, of: str = "training.") -> None:
+    """Refuse settings that mean nothing.
+
+    Args:
+        training: of a request, or of one of its stages.
+        of: what stands before a setting's name in messages.
+
+    Raises:
+        UserError: a number is out of its range.
+    """
     for name, most in MOST.items():
         if not 1 <= getattr(training, name) <= most:
-            raise UserError(
-                f"training.{name} is {str(getattr(training, name))[:60]}",
-                where=f"training.{name}",
-                remedy=f"give a whole number from 1 to {most:,}",
-            )
+            raise _out_of_range(training, of, name, f"a whole number from 1 to {most:,}")
     if training.inner and not 2 <= training.inner <= INNER:
-        raise UserError(
-            f"training.inner is {str(training.inner)[:60]}",
-            where="training.inner",
-            remedy=f"give a whole number from 2 to {INNER}, such as 3, or 0 for none: each inner training leaves out so large a share of the subjects",
-        )
+        share = "each inner training leaves out so large a share of the subjects"
+        raise _out_of_range(training, of, "inner", f"a whole number from 2 to {INNER}, such as 3, or 0 for none: {share}")
     for name in ("lr", "weight_decay"):
         if not 0 <= getattr(training, name) < math.inf:
-            raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy="give a finite number from 0")
+            raise _out_of_range(training, of, name, "a finite number from 0")
     for name, (low, high, what) in RANGES.items():
         if not low <= getattr(training, name) <= high:
-            raise UserError(f"training.{name} is {getattr(training, name)}", where=f"training.{name}", remedy=f"give {what}")
+            raise _out_of_range(training, of, name, what)
+
+
+def _out_of_range(training: Training, of: str, name: str, wanted: str) -> UserError:
+    return UserError(f"{of}{name} is {str(getattr(training, name))[:60]}", where=f"{of}{name}", remedy=f"give {wanted}")

@@ -79,6 +79,14 @@ def test_an_audit_finds_nothing_and_says_of_whom_it_is_not_known(stored: Prepare
     assert answer.code == 0, said
 
 
+def test_who_compares_onset_and_apex_is_not_pre_trained_on_stills(stored: Prepared, cli: Cli) -> None:
+    """Nothing that it declares says so: a picture's onset is its apex, and the motion between them would be learnt to be none."""
+    small = ("method.macro=true", "method.size=32", "method.width=4", "method.widths=[4,4]")
+    answer = cli("bench", "moext", *WORDS, *small, "--macro", "expressions", "--workers", "1")
+    refused(answer, file="synthetic", place="the onset beside the apex, and expression pictures are stills", remedy="--macro casme3")
+    assert not Path("runs").exists()
+
+
 @pytest.mark.torture
 def test_two_kinds_of_prepared_sets_are_a_choice(stored: Prepared, cli: Cli) -> None:
     clips = tuple(Clip("casme3-macro", f"casme3-macro/spNO.{index % 3}", f"a_{index}") for index in range(12))

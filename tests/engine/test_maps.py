@@ -81,7 +81,7 @@ def test_maps_are_drawn_of_clips_that_the_weights_had_not_seen(stored: Prepared,
     )
     refused(cli("maps", "micro", "--runs", "b", "--sheet", "m.png"), file="b", place="there is no run", remedy="name one by its key")
     (plain,) = Path("b").rglob("request.yaml")
-    refused(cli("maps", str(plain.parent), "--sheet", "m.png"), file="smic/s00", place="no maps", remedy="with its attention")
+    refused(cli("maps", str(plain.parent), "--sheet", "m.png"), file="smic/s00", place="no maps", remedy="of the whole method")
 
 
 def test_what_cannot_be_drawn_says_what_to_do(stored: Prepared, cli: Cli) -> None:

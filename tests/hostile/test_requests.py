@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from merbench import methods
+from merbench.config import Data
+from merbench.data.prepared import Prepared
+from merbench.engine.trial import tried
+from merbench.method import METHODS
+from merbench.presets import resolve
 from tests.conftest import Cli
-from tests.hostile import refused
+from tests.hostile import refusal, refused
 
 OVERRIDES: dict[str, tuple[str, str, str]] = {
     "no value": ("training.epochs", "is no override", "write key=value"),
@@ -81,16 +87,24 @@ def test_a_bad_option(with_flow: Path, cli: Cli, words: tuple[str, ...], place: 
 
 
 @pytest.mark.parametrize("override", ["method.dim=100000000000", "method.widths=[1000000000,1,1,1]"])
-def test_every_method_is_measured_before_it_is_built(override: str, small_faces: object) -> None:
-    from merbench import methods
-    from merbench.config import Data
-    from merbench.data.prepared import Prepared
-    from merbench.engine.trial import tried
-    from merbench.method import METHODS
-    from merbench.presets import resolve
-    from tests.hostile import refusal
+def test_every_method_is_measured_before_it_is_built(override: str, small_faces: Prepared) -> None:
+    tried_and_refused("frl_dgt", [override], small_faces, file=override.partition("=")[0], place="")
 
-    assert isinstance(small_faces, Prepared)
-    methods.load("frl_dgt")
-    request = resolve("frl_dgt", METHODS["frl_dgt"], data=Data("smic", "synthetic"), overrides=[override])
-    refusal(lambda: tried(request, small_faces, "frl_dgt"), file=override.partition("=")[0], place="", remedy="")
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "place"),
+    [
+        ("frl_dgt", ["method.warm_up=-1"], "frl_dgt, stage 'warm-up': epochs is -1"),  # which Lightning takes for "for ever"
+        ("moext", ["method.pretraining=-1"], "moext, stage 'pre-training': epochs is -1"),
+        ("micro_attention", ["method.macro_epochs=1", "method.macro_batch=0"], "micro_attention, stage 'macro': batch is 0"),
+        ("micro_attention", ["method.macro_epochs=1", "method.macro_lr=-0.1"], "micro_attention, stage 'macro': lr is -0.1"),
+    ],
+)
+def test_a_stage_s_own_settings_are_looked_at_like_a_request_s(name: str, overrides: list[str], place: str, small_faces: Prepared) -> None:
+    tried_and_refused(name, overrides, small_faces, file=f"{name}, stage", place=place)
+
+
+def tried_and_refused(name: str, overrides: list[str], prepared: Prepared, *, file: str, place: str) -> None:
+    methods.load(name)
+    request = resolve(name, METHODS[name], data=Data("smic", "synthetic"), preset="quick", overrides=overrides)
+    refusal(lambda: tried(request, prepared, name), file=file, place=place, remedy="")

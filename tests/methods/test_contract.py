@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +15,7 @@ from merbench.batch import Batch
 from merbench.config import Data
 from merbench.displacement import agreement, warp
 from merbench.engine import fold
+from merbench.layers import KeyedDropout
 from merbench.method import METHODS
 from merbench.presets import resolve
 from tests.contract import CHECKS, Maker, build
@@ -44,6 +47,19 @@ def test_arguments_are_configuration() -> None:
     """Each has a type and a default, so that a request holds all of them."""
     for name in methods.NAMES:
         resolve(name, METHODS[name], data=Data("smic"))
+
+
+@pytest.mark.parametrize("name", methods.NAMES)
+def test_rate_decay_and_dropout_are_those_that_are_asked_for(name: str) -> None:
+    """None of them is written into a method a second time."""
+    asked = ["method.dropout=0.125"] if "dropout" in inspect.signature(METHODS[name]).parameters else []
+    method = fold.build(resolve(name, METHODS[name], data=Data("smic"), preset="quick", overrides=asked), 3)
+    for stage in method.stages():
+        optimizer = method.optimizer(dataclasses.replace(stage, lr=0.25, weight_decay=0.5), method.parameters())
+        assert {group["weight_decay"] for group in optimizer.param_groups} == {0.5}
+        assert 0.25 in {group["lr"] for group in optimizer.param_groups}
+    if asked:
+        assert {module.p for module in method.modules() if isinstance(module, KeyedDropout)} == {0.125}
 
 
 def test_every_constructor_argument_changes_what_it_should() -> None:

@@ -343,7 +343,9 @@ def test_every_promise_has_a_fault() -> None:
     assert {check for check, _ in FAULTS} == set(CHECKS)
 
 
-@pytest.mark.parametrize("name", ["training_step", "configure_optimizers", "forward", "validation_step", "probabilities"])
+@pytest.mark.parametrize(
+    "name", ["training_step", "configure_optimizers", "forward", "validation_step", "probabilities", "losses", "seed_layers"]
+)
 def test_sealed_steps_cannot_be_replaced(name: str) -> None:
     with pytest.raises(TypeError, match=f"replaces {name}, which is sealed"):
         type("Cheat", (Method,), {name: lambda self, *a: None, "__module__": "mine"})
@@ -362,11 +364,12 @@ def test_logging_by_hand_is_refused() -> None:
 
 
 def test_two_methods_of_one_name_are_refused() -> None:
+    from merbench import methods
     from merbench.method import METHODS
 
     def again() -> Any:
         return METHODS.add("ststnet")(Sound)
 
-    METHODS["ststnet"]
+    methods.load("ststnet")
     with pytest.raises(ValueError, match="two methods are called 'ststnet'"):
         again()

@@ -63,6 +63,9 @@ def test_a_stream_is_as_the_public_ports_have_it() -> None:
 
 def test_streams_read_u_and_v_and_share_nothing() -> None:
     net = made(normalised=False)
+    assert net.inputs.flow is not None
+    assert net.inputs.flow.stabilisation == "median", "without which relative flow could not be mirrored"
+    assert [len(made(rectified=rectified).streams[0][0].point) for rectified in (True, False)] == [2, 1]  # type: ignore[index]
     batch = clips()
     seen: list[torch.Tensor] = []
     for stream in net.streams:
@@ -161,6 +164,8 @@ def test_a_clip_and_its_mirror_image_are_judged_alike() -> None:
     batch = clips()
     assert torch.allclose(made().probabilities(batch), made().probabilities(mirror(batch)), atol=1e-6)
     alone = made(mirrored=False)
+    two = alone.outputs(batch), alone.outputs(mirror(batch))
+    assert all(torch.allclose(value, (two[0][name] + two[1][name]) / 2, atol=1e-6) for name, value in made().outputs(batch).items())
     assert not torch.allclose(alone.probabilities(batch), alone.probabilities(mirror(batch)), atol=1e-4)
     assert torch.allclose(made().train().outputs(batch)["scores"], alone.train().outputs(batch)["scores"])  # in training, by itself
 
@@ -171,3 +176,16 @@ def test_the_unit_of_flow_does_not_matter_where_it_is_normalised() -> None:
     assert torch.allclose(made().probabilities(batch), made().probabilities(stronger), atol=1e-6)
     raw = made(normalised=False)
     assert not torch.allclose(raw.probabilities(batch), raw.probabilities(stronger), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"proposals": False, "attention": False}, "without proposals .* attention=False"),
+        ({"proposals": False, "fusion": "sum"}, "without proposals .* fusion=sum"),
+        ({"proposal": -0.5}, "raised, not lowered"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(arguments: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        made(**arguments)

@@ -106,6 +106,25 @@ def test_the_displacement_points_from_onset_to_apex_and_is_told_in_pixels_of_the
     assert 0.3 < along < 1.2, f"{along:.2f} of its length"
 
 
+def test_every_octave_tells_the_same_motion_in_the_same_pixels() -> None:
+    """A slow wave that goes by a pixel and a half: found in the frame, and in one of half its size."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    before, after = (30 * (torch.sin(0.2 * (x - far)) + torch.sin(0.2 * y + 1))[None, None] for far in (0.0, 1.5))
+    fields = made().extractor._octaves(before, after)
+    assert len(fields) == 2
+    for field in fields:
+        assert float(field[0, 0, 12:-12, 12:-12].median()) == pytest.approx(1.5 * 224 / 32, rel=0.15)
+
+
+def test_recognition_reads_the_quarters_of_the_face_and_levels_its_channels() -> None:
+    recogniser = made().recogniser
+    assert isinstance(recogniser.stages[0], torch.nn.BatchNorm2d), "a displacement in pixels, and channels of any size beside it"
+    recogniser.stages = torch.nn.Identity()
+    recogniser.head = torch.nn.Identity()
+    x = torch.arange(7.0).view(1, 1, 1, 7).expand(1, 1, 7, 7)
+    assert recogniser(x)[0, 0].tolist() == [[1.5, 4.5], [1.5, 4.5]], "of an odd side the quarters share the middle"
+
+
 def test_without_motion_and_with_nothing_added_the_onset_stands() -> None:
     method, batch = made(), clips(4)
     motion, features = method.motion(batch["onset"], batch["apex"])
@@ -139,6 +158,12 @@ def test_the_reconstruction_s_error_is_in_grey_levels_and_counts_more_where_the_
         assert float(made(emphasis=0.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]) == pytest.approx(1, rel=1e-4)
         losses.append(float(made(emphasis=1.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]))
     assert losses[0] > 2 * losses[1]
+    alike: Batch = {"onset": torch.zeros(2, 3, 32, 32), "apex": torch.full((2, 3, 32, 32), 0.5)}
+    evenly = made(emphasis=2.0).pretraining_loss({"rebuilt": alike["apex"] + 2 / 255}, alike)
+    assert float(evenly["total"]) == pytest.approx(2, rel=1e-2), "where all differs alike, emphasis counts nothing"
+    two = torch.eye(2)
+    contrast = made(contrastive=3.0).pretraining_loss({"anchor": two, "positive": two.flip(0)}, batch)
+    assert float(contrast["total"]) == pytest.approx(3 * float(info_nce(two, two.flip(0), 0.1)))
     assert float(made(reconstruction=3.0, emphasis=0.0).pretraining_loss({"rebuilt": rebuilt}, batch)["total"]) == pytest.approx(
         3, rel=1e-4
     )
@@ -207,7 +232,11 @@ def test_the_head_s_motion_is_subtracted_unless_it_is_asked_for(monkeypatch: pyt
         found = []
         for shift in (0.0, 3.0):
             monkeypatch.setattr(method, "motion", lambda *_, shift=shift: (motion + shift, None))
+            read: list[torch.Tensor] = []
+            method.recogniser.register_forward_pre_hook(lambda _, given, read=read: read.append(given[0]))
             found.append(method.logits(batch))
+            middle = read[0].flatten(2).sort().values
+            assert torch.allclose(middle[..., 31] + middle[..., 32], torch.zeros(12, 4), atol=1e-5) == steady, "the median, not the mean"
         assert torch.allclose(found[0], found[1], atol=1e-4) == steady
 
 
@@ -221,10 +250,18 @@ def test_what_is_left_out_is_not_there() -> None:
     assert (whole.inputs.macro, whole.stages()[0].on) == (False, "training")
     more = made(macro=True)
     assert (more.inputs.macro, more.stages()[0].on, more.stages()[1].on) == (True, "training+macro", "training")
+    assert made(widths=(4, 4, 4)).eval().logits(clips(8)).shape == (12, 3), "as many stages as leave quarters"
     for arguments, why in (
         ({"size": 40}, "cannot be halved"),
         ({"reconstruction": 0.0, "contrastive": 0.0}, "learns nothing"),
         ({"pretraining": 0, "macro": True}, "leaves that out"),
+        ({"octaves": 0}, "no octave"),
+        ({"widths": ()}, "no quarters"),
+        ({"widths": (4, 4, 4, 4)}, "4 stages of recognition leave no quarters"),
+        ({"contrastive": -1.0}, "weights are from 0"),
+        ({"temperature": 0.0}, "temperature=0.0"),
+        ({"reconstruction": 0.0, "residual": False}, "would change nothing"),
+        ({"pretraining": 0, "residual": False}, "would change nothing"),
     ):
         with pytest.raises(ValueError, match=why):
             made(**arguments)

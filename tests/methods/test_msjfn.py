@@ -64,6 +64,20 @@ def test_each_module_joins_two_neighbouring_stages_and_the_backbone_reads_the_la
     assert reads == [[False, True, False, False], [False, True, True, False], [False, False, True, True], [True, False, False, True]]
 
 
+def test_a_module_convolves_both_on_the_finer_grid_and_the_mean_is_read() -> None:
+    net = made()
+    joint: Any = net.joints[0]
+    fine, coarse = torch.rand(2, 4, 14, 14), torch.rand(2, 6, 7, 7)
+    grown = functional.interpolate(joint.coarse(coarse), scale_factor=2, mode="bilinear")
+    assert torch.allclose(joint(fine, coarse), joint.join(torch.cat([joint.fine(fine), grown], dim=1)), atol=1e-6)
+    assert [part[0].kernel_size for part in (joint.fine, joint.coarse, joint.join)] == [(1, 1), (1, 1), (3, 3)]
+    last = torch.rand(2, 10, 2, 2)
+    net.backbone = Given([torch.zeros(2, w, s, s) for w, s in zip(SMALL["widths"][:3], (14, 7, 4), strict=True)] + [last])
+    assert torch.allclose(net._predictions(clips(2)["flow"])[:, 0], net.heads[0](last.mean((2, 3))))
+    assert net.inputs.flow is not None
+    assert net.inputs.flow.stabilisation == "median", "without which relative flow could not be mirrored"
+
+
 @pytest.mark.parametrize("modules", [(), (1,), (2, 3), (1, 3), (1, 2, 3)])
 def test_modules_can_be_left_out(modules: tuple[int, ...]) -> None:
     net, whole = made(modules=modules), made()
@@ -74,9 +88,19 @@ def test_modules_can_be_left_out(modules: tuple[int, ...]) -> None:
     assert set(net.loss(outputs, clips())) == {"total", "backbone", *(f"module_{i}" for i in modules)}
 
 
-def test_an_unknown_module_is_refused() -> None:
-    with pytest.raises(ValueError, match="numbered 1 to 3"):
-        MSJFN(3, modules=(1, 4))
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"modules": (1, 4)}, "numbered 1 to 3"),
+        ({"modules": (1, 1)}, "there is one of each"),
+        ({"modules": (), "fusion": "sum"}, "one prediction: fusion=sum"),
+        ({"modules": (), "judged": "fused"}, "one prediction: .* judged=fused"),
+    ],
+)
+def test_modules_that_are_not_there_and_fusion_of_nothing_are_refused(arguments: dict[str, Any], why: str) -> None:
+    """A row would be named for what did nothing."""
+    with pytest.raises(ValueError, match=why):
+        MSJFN(3, **arguments)
 
 
 def sure(net: MSJFN) -> MSJFN:

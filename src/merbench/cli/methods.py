@@ -53,7 +53,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     for departure in card.departures:
         console.print(f"departure   {departure}", markup=False)
     for classes, count in card.parameters.items():
-        console.print(f"parameters  {count:,} with {classes} classes, as published", markup=False)
+        console.print(f"parameters  {count:,} with {classes} classes, by its paper or the layers of its code", markup=False)
     settled = resolve(loaded.name, constructor, data=Data(), own=package.own(name))
     for argument, value in settled.arguments.items():
         console.print(f"setting     method.{argument}={value}", markup=False)

@@ -152,11 +152,21 @@ def check_still(prepared: Prepared, inputs: Inputs) -> None:
     """
     if prepared.on == expressions.NAME and (inputs.flow is not None or inputs.frame is None or inputs.frame.sequence):
         what = "flow" if inputs.flow is not None else "sequences of frames" if inputs.frame is not None else "no frames"
-        raise UserError(
-            f"the method reads {what}, and {expressions.STILL}: nothing moves in them",
-            where=prepared.source,
-            remedy=f"pre-train it on macro-expression clips: --macro {casme3.NAME}",
-        )
+        raise still(what, prepared.source)
+
+
+def still(what: str, source: str) -> UserError:
+    """Return the refusal of a method for what it reads of clips, which no picture has.
+
+    Args:
+        what: it reads.
+        source: of the pictures.
+    """
+    return UserError(
+        f"the method reads {what}, and {expressions.STILL}: nothing moves in them",
+        where=source,
+        remedy=f"pre-train it on macro-expression clips: --macro {casme3.NAME}",
+    )
 
 
 def _nothing_set_up(source: str, stored: list[Path], kind: str) -> UserError:

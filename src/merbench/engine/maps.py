@@ -103,7 +103,11 @@ def _of_fold(method: Method, prepared: Prepared, fold: Fold, positions: Sequence
         with torch.no_grad():
             maps = {name: found.float().numpy() for name, found in method.maps(batch).items()}
     if not maps:
-        raise UserError("with these arguments the method has no maps", where=fold.held_out, remedy="choose a run with its attention")
+        raise UserError(
+            "with these arguments the method has no maps",
+            where=fold.held_out,
+            remedy="choose a run of the whole method: what this one's name says was changed takes them away",
+        )
     apexes = _rows(prepared, "apex", positions)
     return [
         Overlay(

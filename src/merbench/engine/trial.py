@@ -15,12 +15,15 @@ from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Request
 from merbench.data.datamodule import held_out_clips, joined, single, training_clips
+from merbench.data.macro import still
 from merbench.data.prepared import Prepared
 from merbench.data.serving import check_served, serve
+from merbench.data.sources import expressions
 from merbench.engine import fold
 from merbench.engine.pretraining import check_stages
 from merbench.errors import UserError, told
 from merbench.method import SHARED, ClosedForm, Method
+from merbench.presets import check
 from merbench.sample import Fold
 
 
@@ -30,8 +33,8 @@ def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str
     Stages on macro clips are left to `tried_on_macro`: it is this method that says whether such clips are needed.
 
     Raises:
-        UserError: it cannot be built with these arguments, its stages do not fit what it asks for, it cannot read these clips, or it cannot
-            start from these weights.
+        UserError: it cannot be built with these arguments, its stages do not fit what it asks for or have settings that mean nothing, it cannot
+            read these clips, or it cannot start from these weights.
     """
     _check_size(request, len(prepared.classes), _told(request))
     with _telling(request, asked):
@@ -39,6 +42,8 @@ def tried(request: Request, prepared: Prepared, asked: str, initial: Mapping[str
         if initial is not None:
             trial.initialise(initial)
         check_stages(trial, request.method)
+        for stage in trial.stages():
+            check(stage.settings(request.training), f"{request.method}, stage '{stage.name}': ")
         check_served(prepared, trial.inputs)
         everything = serve(prepared.first(2), trial.inputs)
         if not isinstance(trial, ClosedForm):
@@ -60,22 +65,33 @@ def tried_on_macro(request: Request, trial: Method, macro: Prepared, asked: str)
     """Send two macro clips, of the first and the last emotion, through the method's stages on them, and twice two through those on both sets.
 
     Raises:
-        UserError: it cannot learn from these clips.
+        UserError: it cannot learn from these clips; or they are stills, and it compares onset with apex.
     """
     with _telling(request, asked):
         check_served(macro, trial.inputs)
         labelled = single(serve(macro.first(2), trial.inputs))
         labelled["label"] = torch.linspace(0, len(macro.classes) - 1, len(labelled["label"])).long()
-        _try_stages(request, trial, "macro", labelled)
-        _try_stages(request, trial, "training+macro", joined(labelled, labelled, after=len(labelled["clip"])))
+        found = _on_macro(request, trial, labelled)
+        if macro.on == expressions.NAME and found != _on_macro(request, trial, {**labelled, "onset": 1 - labelled["onset"]}):
+            raise still("the onset beside the apex", macro.source)
 
 
-def _try_stages(request: Request, trial: Method, on: str, labelled: Batch) -> None:
+def _on_macro(request: Request, trial: Method, labelled: Batch) -> list[float]:
+    """Return the totals of a method's stages on macro clips, of the same draws whenever it is asked."""
+    trial.seed_layers(0)
+    both = joined(labelled, labelled, after=len(labelled["clip"]))
+    return _try_stages(request, trial, "macro", labelled) + _try_stages(request, trial, "training+macro", both)
+
+
+def _try_stages(request: Request, trial: Method, on: str, labelled: Batch) -> list[float]:
+    totals = []
     for stage in (stage for stage in trial.stages() if stage.on == on):
         trial.begin(stage.filled(request.training))
         losses = trial.losses(trial(labelled), labelled)
         if "total" not in losses or any(value.dim() for value in losses.values()):
             raise ValueError(f"the loss of stage '{stage.name}' must be scalars by name, one of them 'total'")
+        totals.append(losses["total"].item())
+    return totals
 
 
 @contextlib.contextmanager

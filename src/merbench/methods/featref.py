@@ -3,7 +3,7 @@
 What the abstract says is the paper's: optical flow, an inception module that gives expression-shared features, an expression proposal module
 with attention factors and a proposal loss that refines them into expression-specific features, and classification of their fusion. The
 inception module is read as the first author's own Dual-Inception network (FG 2019), whose sizes are known. Every other number is ours, and an
-argument.
+argument but for these: flow has 28 pixels and is divided by its 99th percentile, and a clip weighs up to five times in the proposal loss.
 """
 
 from __future__ import annotations
@@ -85,6 +85,12 @@ class FeatRef(Method):
         rectified: bool = True,
     ) -> None:
         super().__init__(classes)
+        if proposal < 0:
+            raise ValueError(f"a proposal loss that weighs {proposal} would be raised, not lowered")
+        if not proposals and not (attention and fusion == "concatenated"):
+            raise ValueError(
+                f"without proposals nothing is attended to or fused: attention={attention} and fusion={fusion} would change nothing"
+            )
         self.inputs = Inputs(flow=Flow(size=SIZE, stabilisation="median"))
         self.proposal, self.fusion, self.smoothing = proposal, fusion, smoothing
         self.normalised, self.mirrored = normalised, mirrored

@@ -2,7 +2,9 @@
 
 What the abstract says is the paper's: onset and apex frames, a convolutional displacement generation module (DGM) trained by
 self-supervision and by the recognition loss, regions of action units, three transformer modules (local, global and full-face fusion) with a
-fusion layer before attention. Every number is ours, and an argument.
+fusion layer before attention. Every number is ours, and an argument but for these: which regions there are and their grid (28 cells, patches of
+7; 56 and 8 for the whole face), the windows of least squares and how sharply an octave is believed, a perceptron of twice a token's length, the
+shares of L1 and SSIM, and that half of the apexes are replaced.
 """
 
 from __future__ import annotations
@@ -82,6 +84,8 @@ class FRLDGT(Method):
             "a run on rendered faces has the endpoint error of least squares alone beside the trained one's.",
             "A tenth of the recognition loss's gradient reaches the DGM: with all of it, its displacement left the true motion (rendered faces).",
             "Self-supervision warps the apex back onto the onset: L1 and SSIM on frames of equal brightness, edge-aware smoothness.",
+            "The DGM learns alone first, on random pairs of frames of the training clips; afterwards half of the apexes that are learnt from are "
+            "replaced by frames near them.",
             "Fusion before attention is read as a learned linear mixing of the tokens ahead of self-attention, within its residual branch.",
             "Twelve square regions around landmarks of the onset, cut from the displacement; their size follows the distance between the eyes.",
             "The clip's median displacement is subtracted as head motion before regions are cut; the paper is not known to do so.",
@@ -118,14 +122,18 @@ class FRLDGT(Method):
         super().__init__(classes)
         if shift <= -1:
             raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
+        if motion != "learned" and (apex != "annotated" or shift):
+            raise ValueError(f"with motion={motion} no frame is chosen for the apex: apex={apex} and shift={shift} would change nothing")
+        if min(self_supervised, smooth) < 0 or not 0 <= pull <= 1:
+            raise ValueError(f"weights of losses are from 0, shares from 0 to 1: {self_supervised=}, {smooth=}, {pull=}")
         frames = Frame(size, colour=True, sequence=True)
         self.inputs = Inputs(flow=Flow(size, pixels=True), landmarks=True) if motion == "tvl1" else Inputs(frame=frames, landmarks=True)
         self.motion, self.apex, self.shift = motion, apex, shift
         self.size, self.side, self.near, self.steady = size, side, near, steady
         self.smoothing, self.self_supervised, self.pull, self.smooth, self.warm_up = smoothing, self_supervised, pull, smooth, warm_up
-        if size % 2 ** (octaves - 1):
-            raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times")
         if motion == "learned":
+            if octaves < 1 or size % 2 ** (octaves - 1):
+                raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times" if octaves > 0 else "there is no octave")
             self.displace = DGM(widths, octaves, reach * size / CANONICAL)
             self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
         channels = 3 if motion == "dynamic-image" else 2

@@ -24,6 +24,9 @@ HEADS = ("head.", "felt.")
 UNIT = ".unit."
 """In the names of what the attention units learn: weights from elsewhere were learnt without them."""
 
+COUNTED = ".num_batches_tracked"
+"""Torch's count of batches: of other frameworks' weights nobody has it, and with a momentum nothing reads it."""
+
 
 @METHODS.add("micro_attention")
 class MicroAttention(Method):
@@ -85,6 +88,8 @@ class MicroAttention(Method):
         super().__init__(classes)
         if not widths or macro_epochs < 0:
             raise ValueError("there is no block" if not widths else f"{macro_epochs} epochs of pre-training cannot be")
+        if not attention and not (sigmoid and joint == "code"):
+            raise ValueError(f"without attention there is no map: sigmoid={sigmoid} and joint={joint} would change nothing")
         self.inputs = Inputs(frame=Frame(size), macro=macro_epochs > 0)
         self.macro_epochs, self.macro_batch, self.macro_lr, self.momentum = macro_epochs, macro_batch, macro_lr, momentum
         self.data_norm = nn.BatchNorm2d(1)
@@ -155,14 +160,15 @@ class MicroAttention(Method):
 
     def initialise(self, state: Mapping[str, Tensor]) -> None:
         """Take up weights by their names here; heads begin anew where they are missing or of other classes, units where they
-        are missing; without attention, units are left out.
+        are missing; without attention, units are left out; counts of batches may be missing.
 
         Raises:
             UserError: anything else is missing, unknown or of another shape.
         """
         own = self.state_dict()
         given = {name: tensor for name, tensor in state.items() if not _is_left_out(name, tensor, own)}
-        wrong = [f"{name} is missing" for name in own if name not in given and not name.startswith(HEADS) and UNIT not in name]
+        needed = (name for name in own if not name.startswith(HEADS) and UNIT not in name and not name.endswith(COUNTED))
+        wrong = [f"{name} is missing" for name in needed if name not in given]
         wrong += [f"{name} is unknown" for name in given if name not in own]
         wrong += [
             f"{name} has the shape {tuple(tensor.shape)}, not {tuple(own[name].shape)}"

@@ -2,8 +2,9 @@
 
 What the abstract says is the paper's: a separator parts onset and apex into shape and texture, a motion extractor reads the two shapes, the
 apex is rebuilt from the motion and the onset's texture, a contrastive loss stands beside that, both are learnt first and from macro-expressions
-too, and then a recognition network that reads the motion is tuned. Every layer and number is ours, and an argument; the roles of shape and
-texture are read as in learned motion magnification (Oh et al., ECCV 2018).
+too, and then a recognition network that reads the motion is tuned. Every layer and number is ours; the numbers are arguments but for the grids
+(motion at a quarter of the frame, texture at half), how far a positive pair is changed, the projection's cells and length, and what is turned up by
+16. The roles of shape and texture are read as in learned motion magnification (Oh et al., ECCV 2018).
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class MoExt(Method):
         emphasis: how much more a place counts in that error for differing between the frames as places do on average.
         contrastive: weight of the contrastive loss; 0 leaves it out.
         temperature: of the contrastive loss.
-        pace: learning rate of separator and extractor in recognition, as a share of the recognition network's.
+        pace: learning rate of separator and extractor in recognition, as a share of the recognition network's; all of it where nothing was
+            pre-trained.
         steady: the median of each channel of a clip's motion is subtracted before recognition: what moves everywhere is the head.
         dropout: before the last linear layer.
     """
@@ -71,6 +73,8 @@ class MoExt(Method):
             "texture.",
             "The decoder moves the onset and its texture by the displacement and adds what is missing; method.residual=false has it make the whole frame.",
             "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
+            "Recognition is a small residual network on the motion, in whose loss the classes of a batch count alike; separator and extractor go on "
+            "learning at a tenth of its rate.",
             "The clip's median motion is subtracted as head motion before recognition; the paper is not known to do so.",
         ),
         pretraining=("macro-expressions of CAS(ME)^3, with method.macro=true",),
@@ -98,10 +102,20 @@ class MoExt(Method):
         dropout: float = 0.3,
     ) -> None:
         super().__init__(classes)
-        if size % 16 or size % 2 ** (octaves - 1):
-            raise ValueError(f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times")
+        if octaves < 1 or size % 16 or size % 2 ** (octaves - 1):
+            raise ValueError(
+                f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times" if octaves > 0 else "there is no octave"
+            )
+        if not widths or size // 4 <= 2 ** (len(widths) - 1):
+            raise ValueError(f"{len(widths)} stages of recognition leave no quarters of a face of {size} pixels")
         if pretraining and not (reconstruction or contrastive):
             raise ValueError("pre-training with neither reconstruction nor contrastive loss learns nothing; pretraining=0 leaves it out")
+        if min(reconstruction, contrastive, emphasis) < 0 or temperature <= 0:
+            raise ValueError(
+                f"weights are from 0, the temperature is above it: {reconstruction=}, {contrastive=}, {emphasis=}, {temperature=}"
+            )
+        if not residual and not (pretraining and reconstruction):
+            raise ValueError("without reconstruction there is no decoder, and residual=False would change nothing")
         if macro and not pretraining:
             raise ValueError("macro clips are pre-trained on, and pretraining=0 leaves that out")
         self.inputs = Inputs(frame=Frame(size, colour=True), macro=macro)

@@ -2,7 +2,8 @@
 
 What the abstract says is the paper's: an optical-flow image goes through a backbone, joint feature modules integrate features of different
 layers, since micro-expressions differ in amplitude, and the decision fuses the predictions of three such modules with that of the backbone.
-Which backbone, which layers and which fusion is ours, and an argument.
+Which backbone, which layers and which fusion is ours, and an argument; fixed are the modules' one convolution of 3 x 3, that flow is divided by its
+99th percentile, and the trunk's two convolutions a stage.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ class MSJFN(Method):
         judged: what the loss is on: each prediction, or the fused one alone.
         dropout: before each last linear layer.
         smoothing: of the labels.
-        normalised: each clip's u and v are divided by the 99th percentile of |u| and |v|.
+        normalised: each clip's u and v are divided by the 99th percentile of |u| and |v|, and its strain by its own.
         mirrored: a clip is judged by itself and its mirror image.
 
     Raises:
-        ValueError: a module is none of 1 to 3.
+        ValueError: a module is none of 1 to 3, or there twice; or there is none, and a way to fuse is asked for.
         UserError: timm has no such backbone, or it does not suit the image.
     """
 
@@ -94,14 +95,18 @@ class MSJFN(Method):
         mirrored: bool = True,
     ) -> None:
         super().__init__(classes)
-        if not set(modules) <= set(range(1, STAGES)):
-            raise ValueError(f"joint feature modules {modules}: they are numbered 1 to {STAGES - 1}")
+        if not set(modules) <= set(range(1, STAGES)) or len(set(modules)) < len(modules):
+            raise ValueError(f"joint feature modules {modules}: they are numbered 1 to {STAGES - 1}, and there is one of each")
+        if not modules and (fusion != "mean" or judged != "each"):
+            raise ValueError(
+                f"without joint feature modules there is one prediction: fusion={fusion} and judged={judged} would fuse nothing"
+            )
         self.inputs = Inputs(flow=Flow(size=size, strain=third == "strain", stabilisation="median"))
         self.fusion, self.judged, self.smoothing = fusion, judged, smoothing
         self.normalised, self.mirrored = normalised, mirrored
         self.backbone: nn.Module
         self.backbone, channels = (Trunk(widths, stride), widths) if backbone == "trunk" else _timm(backbone, size)
-        self.places = sorted(set(modules))
+        self.places = sorted(modules)
         self.joints = nn.ModuleList(JointFeatureModule(channels[i - 1], channels[i], joint) for i in self.places)
         lengths = [channels[-1], *(2 * joint for _ in self.places)]
         self.heads = nn.ModuleList(nn.Sequential(KeyedDropout(dropout), nn.Linear(length, classes)) for length in lengths)
