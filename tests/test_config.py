@@ -150,6 +150,38 @@ def test_a_new_default_gives_another_key() -> None:
     assert key(resolve("example", Later, data=Data("smic+casme2"))) != key(ask())
 
 
+def test_an_argument_that_came_later_moves_the_key_only_where_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later:
+        later = ("grid", "cap")
+
+        def __init__(
+            self,
+            classes: int,
+            c: float = 1.0,
+            widths: tuple[int, ...] = (3, 5),
+            mode: Literal["a", "b"] = "a",
+            on: bool = True,
+            grid: tuple[int, int] = (4, 4),
+            cap: float = 5.0,
+        ) -> None: ...
+
+    def asked(*overrides: str) -> Request:
+        return resolve("example", Later, data=Data("smic+casme2"), overrides=overrides)
+
+    assert key(asked()) == key(ask())
+    assert key(asked("method.grid=[4,4]", "method.cap=5")) == key(ask()), "the default, asked for"
+    used = asked("method.grid=[2,4]")
+    assert (used.arguments["grid"], "cap" in used.arguments) == ([2, 4], False)
+    assert used.name == "example[grid=[2, 4]]"
+    assert key(used) != key(ask())
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "full.yaml").write_text("method: {cap: 2}\n")
+    monkeypatch.setattr(presets, "shipped", lambda folder: tmp_path)
+    assert asked().arguments["cap"] == 2.0
+    assert "cap" not in asked("method.cap=5").arguments
+    assert asked("method.cap=5").name == "example[cap=5.0]"
+
+
 def test_the_key_is_the_same_on_every_machine() -> None:
     """Pinned: hash seeds, dictionary order, Python and platform must not move it. A change here loses every user's finished runs."""
     assert key(ask()) == "f70aa71d3f3dcb3d"

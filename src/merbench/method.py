@@ -116,6 +116,10 @@ class Method(LightningModule):
     results_version: ClassVar[int] = 1
     """Raise it when a change makes the same request give other numbers."""
 
+    later: ClassVar[tuple[str, ...]] = ()
+    """Arguments that came when runs were kept already, and whose defaults give the numbers of before. At their defaults they stand in no
+    request and no key: whoever does not use them finds finished runs finished."""
+
     inputs: Inputs = Inputs()
 
     def __init__(self, classes: int) -> None:

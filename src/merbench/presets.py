@@ -65,7 +65,7 @@ def resolve(
     check(training)
     return Request(
         method=method,
-        arguments=_plain(asked.method),
+        arguments=_used(constructor, _plain(asked.method)),
         data=data,
         scheme=scheme,
         protocol=protocol,
@@ -136,6 +136,12 @@ def _preset(path: Path, root: Path) -> DictConfig:
             "correct it, or restore it: git checkout -- experiments" if ours else "correct it; docs/add-a-method.md shows how it is written"
         )
         raise UserError(f"a preset cannot be read: {reason(error)}", where=path, remedy=remedy) from error
+
+
+def _used(constructor: type, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the arguments that came when runs were kept already and are at their defaults: requests and keys are those of before."""
+    parameters, later = inspect.signature(constructor).parameters, getattr(constructor, "later", ())
+    return {name: value for name, value in arguments.items() if name not in later or value != canonical(parameters[name].default)}
 
 
 def _dotlist(overrides: Sequence[str]) -> DictConfig:

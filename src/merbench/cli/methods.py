@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,8 +56,9 @@ def methods(name: Annotated[str | None, typer.Argument(help="A method or its own
     for classes, count in card.parameters.items():
         console.print(f"parameters  {count:,} with {classes} classes, by its paper or the layers of its code", markup=False)
     settled = resolve(loaded.name, constructor, data=Data(), own=package.own(name))
-    for argument, value in settled.arguments.items():
-        console.print(f"setting     method.{argument}={value}", markup=False)
+    for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
+        value = settled.arguments.get(parameter.name, parameter.default)
+        console.print(f"setting     method.{parameter.name}={value}", markup=False)
     if stages:
         for field in dataclasses.fields(settled.training):
             console.print(f"setting     training.{field.name}={getattr(settled.training, field.name)}", markup=False)
