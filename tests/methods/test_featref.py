@@ -116,8 +116,8 @@ def test_proposal_loss_is_a_balanced_yes_or_no_for_each_expression(labels: list[
         weight = min((len(labels) - has.sum()) / max(has.sum(), 1), cap)
         total += -(weight * np.log(yes[has, k]).sum() + np.log(1 - yes[~has, k]).sum()) / len(labels) / 3
     assert proposal_loss(scores, label, cap).item() == pytest.approx(total)
-    outputs, batch = {"logits": scores, "scores": scores}, {**clips(len(labels)), "label": label}
-    assert made(cap=cap).loss(outputs, batch)["proposal"].item() == pytest.approx(total)
+    batch: Batch = {**clips(len(labels)), "label": label}
+    assert made(cap=cap).loss({"logits": scores, "scores": scores}, batch)["proposal"].item() == pytest.approx(total)
 
 
 def test_loss_is_recognition_and_weighted_proposals() -> None:
