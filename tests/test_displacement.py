@@ -175,14 +175,14 @@ def test_a_stretched_channel_goes_from_end_to_end_whatever_its_unit_was() -> Non
 def test_scaled_flow_has_unit_size_whatever_its_unit_was() -> None:
     generator = torch.Generator().manual_seed(0)
     field = torch.randn(3, 2, 28, 28, generator=generator)
-    found = scaled(field)
+    found = scaled(field, 0.99)
     for clip in range(3):
         inside = (found[clip].abs() <= 1).float().mean()
         assert 0.989 < inside < 0.992
     factors = torch.tensor([7.0, 0.01, 1.0]).view(3, 1, 1, 1)
-    assert torch.allclose(scaled(field * factors), found, atol=1e-5)  # each clip by itself
+    assert torch.allclose(scaled(field * factors, 0.99), found, atol=1e-5)  # each clip by itself
     assert torch.allclose(found[:, 0] * field[:, 1], found[:, 1] * field[:, 0], atol=1e-5)  # u and v by the same factor: directions stay
-    assert torch.equal(scaled(torch.zeros(1, 2, 28, 28)), torch.zeros(1, 2, 28, 28))
+    assert torch.equal(scaled(torch.zeros(1, 2, 28, 28), 0.99), torch.zeros(1, 2, 28, 28))
     assert scaled(field, share=0.5).abs().flatten(1).median(dim=1).values == pytest.approx([1, 1, 1], abs=0.01)
 
 

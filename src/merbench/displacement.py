@@ -160,12 +160,12 @@ def agreement(field: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return error, zero, torch.where(scale > 0, (a * b).sum(dim=1) / scale.clamp_min(1e-12), torch.zeros_like(scale))
 
 
-def scaled(field: Tensor, share: float = 0.99) -> Tensor:
-    """Return a field of unit size, (B, 2, H, W): u and v of each clip divided by a high quantile of their lengths' parts.
+def scaled(field: Tensor, share: float) -> Tensor:
+    """Return a field of unit size, (B, 2, H, W): u and v of each clip divided by a quantile of their lengths' parts.
 
     Args:
         field: (B, 2, H, W), in any unit.
-        share: of the values |u| and |v| of a clip that come to lie within -1 and 1; the few beyond are left as they are.
+        share: above 0, at most 1: of the values |u| and |v| of a clip that come to lie within -1 and 1; the few beyond are left as they are.
     """
     sizes = field.abs().flatten(1).sort(dim=1).values  # (B, 2 H W)
     large = sizes[:, round(share * (sizes.shape[1] - 1))]

@@ -49,6 +49,17 @@ def test_arguments_are_configuration() -> None:
         resolve(name, METHODS[name], data=Data("smic"))
 
 
+def test_what_came_later_is_an_argument_with_a_default() -> None:
+    """A slip in `later` would pass unseen: every request would hold the argument, and nobody's finished runs be found."""
+    for name in methods.NAMES:
+        later, parameters = METHODS[name].later, inspect.signature(METHODS[name]).parameters
+        assert isinstance(later, tuple), name
+        assert len(set(later)) == len(later), name
+        for argument in later:
+            assert argument in parameters, f"{name} has no argument {argument}"
+            assert parameters[argument].default is not inspect.Parameter.empty, f"{name}: {argument} has no default"
+
+
 @pytest.mark.parametrize("name", methods.NAMES)
 def test_rate_decay_and_dropout_are_those_that_are_asked_for(name: str) -> None:
     """None of them is written into a method a second time."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from merbench.batch import Batch
 from merbench.data.augment import mirror
+from merbench.errors import UserError
 from merbench.layers import InceptionStream
 from merbench.methods.featref import FeatRef, proposal_loss
 
@@ -103,17 +104,20 @@ def test_attention_multiplies_the_shared_features() -> None:
     assert torch.allclose(expert(shared)[0], expert.refine(torch.zeros(4, 24)), atol=1e-6)
 
 
+@pytest.mark.parametrize("cap", [5.0, 1.5])
 @pytest.mark.parametrize("labels", [[0, 1, 2, 0, 0, 0, 0, 1], [0, 0, 0, 1], [2]])
-def test_proposal_loss_is_a_balanced_yes_or_no_for_each_expression(labels: list[int]) -> None:
+def test_proposal_loss_is_a_balanced_yes_or_no_for_each_expression(labels: list[int], cap: float) -> None:
     label = torch.tensor(labels)
     scores = torch.randn(len(labels), 3, generator=torch.Generator().manual_seed(0)).double()
     yes = 1 / (1 + np.exp(-scores.numpy()))
     total = 0.0
     for k in range(3):
         has = label.numpy() == k
-        weight = min((len(labels) - has.sum()) / max(has.sum(), 1), 5)
+        weight = min((len(labels) - has.sum()) / max(has.sum(), 1), cap)
         total += -(weight * np.log(yes[has, k]).sum() + np.log(1 - yes[~has, k]).sum()) / len(labels) / 3
-    assert proposal_loss(scores, label).item() == pytest.approx(total)
+    assert proposal_loss(scores, label, cap).item() == pytest.approx(total)
+    batch: Batch = {**clips(len(labels)), "label": label}
+    assert made(cap=cap).loss({"logits": scores, "scores": scores}, batch)["proposal"].item() == pytest.approx(total)
 
 
 def test_loss_is_recognition_and_weighted_proposals() -> None:
@@ -145,6 +149,25 @@ def test_both_losses_refine_and_without_the_proposal_loss_nothing_is_proposed() 
     assert gradients(losses["proposal"], net, "head") == 0
     silent = made(proposal=0.0)
     assert gradients(silent.loss(silent.outputs(batch), batch)["total"], silent, "score") == 0
+
+
+def test_flow_may_have_another_size() -> None:
+    net = made(size=37)  # 18 and 9 when halved
+    assert net.inputs.flow is not None
+    assert net.inputs.flow.size == 37
+    assert net.shared[0].in_features == 2 * 4 * SMALL["widths"][-1] * 9 * 9
+    assert net.outputs({"flow": torch.randn(2, 2, 37, 37)})["logits"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 1.0])
+def test_flow_is_divided_by_the_quantile_that_is_asked_for(quantile: float) -> None:
+    net, flow, seen = made(quantile=quantile), clips()["flow"], []
+    for stream in net.streams:
+        stream.register_forward_pre_hook(lambda _, given: seen.append(given[0].numpy()))
+    net._judge(flow)
+    sizes = np.abs(flow.numpy()).reshape(len(flow), -1)
+    divided = flow.numpy() / np.quantile(sizes, quantile, axis=1, method="nearest")[:, None, None, None]
+    assert np.concatenate(seen, axis=1) == pytest.approx(divided, rel=1e-5)
 
 
 def test_fusion_is_what_it_is_called() -> None:
@@ -189,3 +212,25 @@ def test_the_unit_of_flow_does_not_matter_where_it_is_normalised() -> None:
 def test_what_would_change_nothing_is_refused(arguments: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         made(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "why"),
+    [
+        ({"size": 3}, "size", "method.size is 3"),
+        ({"size": -28}, "size", "at least 4 pixels"),
+        ({"quantile": 0.0}, "quantile", "above 0, at most 1"),
+        ({"quantile": 99.0}, "quantile", "above 0, at most 1"),
+        ({"quantile": float("nan")}, "quantile", "above 0, at most 1"),
+        ({"cap": 0.0}, "cap", "above 0"),
+        ({"cap": float("nan")}, "cap", "above 0"),
+        ({"normalised": False, "quantile": 0.5}, "quantile", "not normalised: .* would change nothing"),
+        ({"proposals": False, "cap": 2.0}, "cap", "no proposal loss: .* would change nothing"),
+        ({"proposal": 0.0, "cap": 2.0}, "cap", "no proposal loss: .* would change nothing"),
+    ],
+)
+def test_numbers_that_mean_nothing_or_are_read_by_nothing_are_refused(arguments: dict[str, Any], named: str, why: str) -> None:
+    with pytest.raises(UserError, match=why) as error:
+        made(**arguments)
+    assert error.value.where == f"method.{named}"
+    assert error.value.remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional
 from merbench.batch import Batch
 from merbench.data.augment import mirror
 from merbench.errors import UserError
-from merbench.methods.msjfn import MSJFN, Trunk
+from merbench.methods.msjfn import MSJFN, JointFeatureModule, Residual, Trunk
 
 SMALL: dict[str, Any] = {"widths": (4, 6, 8, 10), "joint": 4}
 
@@ -44,10 +45,23 @@ class Given(nn.Module):
 
 def test_the_trunk_has_four_stages_each_half_as_large() -> None:
     for stride, sizes in ((1, [28, 14, 7, 4]), (2, [14, 7, 4, 2])):
-        stages = Trunk((4, 6, 8, 10), stride)(torch.zeros(2, 3, 28, 28))
+        stages = Trunk((4, 6, 8, 10), stride, 1)(torch.zeros(2, 3, 28, 28))
         assert [tuple(stage.shape) for stage in stages] == [(2, w, s, s) for w, s in zip((4, 6, 8, 10), sizes, strict=True)]
     with pytest.raises(ValueError, match="4 stages, and 3 widths"):
         MSJFN(3, widths=(4, 6, 8))
+
+
+def test_a_stage_of_the_trunk_may_have_several_blocks() -> None:
+    one, two = (made(blocks=blocks).backbone for blocks in (1, 2))
+    image = torch.rand(2, 3, 28, 28)
+    assert [stage.shape for stage in two(image)] == [stage.shape for stage in one(image)]
+    more = sum(2 * 9 * width * width + 4 * width for width in SMALL["widths"])  # two convolutions and two normalisations in each stage
+    assert sum(p.numel() for p in two.parameters()) == sum(p.numel() for p in one.parameters()) + more
+    passed: list[Tensor] = []
+    for block in (module for module in two.modules() if isinstance(module, Residual)):
+        block.register_forward_hook(lambda _, _given, found: passed.append(found))
+    assert all(a is b for a, b in zip(two(image), passed[1::2], strict=True)), "a stage is what its last block gives"
+    assert {name.split(".")[1] for name in one.state_dict() if name.startswith("stages")} == set("0123"), "kept weights are found again"
 
 
 def test_each_module_joins_two_neighbouring_stages_and_the_backbone_reads_the_last() -> None:
@@ -76,6 +90,27 @@ def test_a_module_convolves_both_on_the_finer_grid_and_the_mean_is_read() -> Non
     assert torch.allclose(net._predictions(clips(2)["flow"])[:, 0], net.heads[0](last.mean((2, 3))))
     assert net.inputs.flow is not None
     assert net.inputs.flow.stabilisation == "median", "without which relative flow could not be mirrored"
+
+
+@pytest.mark.parametrize(("kernel", "convolutions", "reach"), [(3, 1, 1), (1, 1, 0), (5, 1, 2), (3, 2, 2), (3, 3, 3)])
+def test_a_module_reaches_as_far_as_its_convolutions(kernel: int, convolutions: int, reach: int) -> None:
+    joint = JointFeatureModule(4, 6, 4, kernel, convolutions, 2).double().eval()
+    for name, parameter in joint.named_parameters():  # nothing is lost in a ReLU
+        torch.nn.init.constant_(parameter, 0.01 if "weight" in name else 1.0)
+    fine, coarse = torch.rand(2, 1, 4, 14, 14, dtype=torch.float64), torch.rand(1, 6, 7, 7, dtype=torch.float64)
+    fine[1] = fine[0]
+    fine[1, :, :, 6, 8] += 1
+    apart = (joint(fine[1], coarse) != joint(fine[0], coarse))[0].any(dim=0).nonzero()
+    assert (apart.amin(dim=0).tolist(), apart.amax(dim=0).tolist()) == ([6 - reach, 8 - reach], [6 + reach, 8 + reach])
+
+
+def test_a_module_gives_as_many_channels_as_asked_for() -> None:
+    net = made(expansion=3, convolutions=2)
+    joint: Any = net.joints[0]
+    convolutions = [part for part in joint.join if isinstance(part, nn.Conv2d)]
+    assert [(part.in_channels, part.out_channels) for part in convolutions] == [(8, 12), (12, 12)]
+    assert [head[1].in_features for head in net.heads] == [10, 12, 12, 12]  # type: ignore[index]
+    assert net.outputs(clips())["heads"].shape == (6, 4, 3)
 
 
 @pytest.mark.parametrize("modules", [(), (1,), (2, 3), (1, 3), (1, 2, 3)])
@@ -147,6 +182,26 @@ def test_the_loss_is_on_each_prediction_or_on_the_fused_one() -> None:
             assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
+@pytest.mark.parametrize("fusion", ["mean", "learned"])
+def test_modules_weigh_in_the_loss_as_asked_for(fusion: str) -> None:
+    net, whole = (made(module_weight=weight, fusion=fusion) for weight in (0.25, 1.0))
+    outputs = net.outputs(clips())
+    losses, alike = net.loss(outputs, clips()), whole.loss(outputs, clips())
+    modules = sum(losses[f"module_{i}"].item() for i in (1, 2, 3))
+    assert alike["total"].item() - losses["total"].item() == pytest.approx(0.75 * modules, rel=1e-5)
+    assert all(torch.equal(losses[name], alike[name]) for name in losses if name != "total"), "each is told as it is"
+
+
+@pytest.mark.parametrize("quantile", [0.5, 1.0])
+def test_flow_and_strain_are_divided_by_the_quantile_that_is_asked_for(quantile: float) -> None:
+    three = clips()["flow"][:, [0, 1, 0]].abs() + torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
+    image = MSJFN(3, **SMALL, third="strain", quantile=quantile)._image(three).numpy()
+    for part in (slice(0, 2), slice(2, 3)):
+        sizes = three[:, part].flatten(1).numpy()
+        large = np.quantile(sizes, quantile, axis=1, method="nearest")[:, None, None, None]
+        assert image[:, part] == pytest.approx(three[:, part].numpy() / large, rel=1e-5)
+
+
 def test_the_flow_image_is_u_v_and_a_third_channel() -> None:
     flow = clips()["flow"]
     image = made(normalised=False)._image(flow)
@@ -201,3 +256,32 @@ def test_a_backbone_that_does_not_suit_is_one_message(name: str, size: int, reas
     with pytest.raises(UserError, match=reason) as error:
         MSJFN(3, size=size, backbone=name)
     assert "method.backbone" in error.value.where
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "why"),
+    [
+        ({"blocks": 0}, "blocks", "whole number from 1"),
+        ({"blocks": 10**9}, "blocks", "whole number from 1 to 100"),
+        ({"kernel": 2}, "kernel", "odd number from 1"),
+        ({"kernel": -1}, "kernel", "odd number from 1"),
+        ({"convolutions": 0}, "convolutions", "whole number from 1"),
+        ({"expansion": 0}, "expansion", "whole number from 1"),
+        ({"module_weight": 0.0}, "module_weight", "above 0"),
+        ({"module_weight": float("nan")}, "module_weight", "above 0"),
+        ({"quantile": 0.0}, "quantile", "above 0, at most 1"),
+        ({"quantile": 99.0}, "quantile", "above 0, at most 1"),
+        ({"normalised": False, "quantile": 0.5}, "quantile", "not normalised: .* would change nothing"),
+        ({"backbone": "resnet18", "size": 64, "blocks": 2}, "blocks", "resnet18 has blocks of its own: .* would change nothing"),
+        ({"modules": (), "kernel": 5}, "kernel", "no joint feature module: .* would change nothing"),
+        ({"modules": (), "convolutions": 2}, "convolutions", "no joint feature module: .* would change nothing"),
+        ({"modules": (), "expansion": 1}, "expansion", "no joint feature module: .* would change nothing"),
+        ({"modules": (), "module_weight": 0.5}, "module_weight", "no module has a loss"),
+        ({"judged": "fused", "module_weight": 0.5}, "module_weight", "no module has a loss"),
+    ],
+)
+def test_numbers_that_mean_nothing_or_are_read_by_nothing_are_refused(arguments: dict[str, Any], named: str, why: str) -> None:
+    with pytest.raises(UserError, match=why) as error:
+        MSJFN(3, **{**SMALL, **arguments})
+    assert error.value.where == f"method.{named}"
+    assert error.value.remedy

@@ -3,7 +3,8 @@
 What the abstract says is the paper's: optical flow, an inception module that gives expression-shared features, an expression proposal module
 with attention factors and a proposal loss that refines them into expression-specific features, and classification of their fusion. The
 inception module is read as the first author's own Dual-Inception network (FG 2019), whose sizes are known. Every other number is ours, and an
-argument but for these: flow has 28 pixels and is divided by its 99th percentile, and a clip weighs up to five times in the proposal loss.
+argument. No arguments are the inception module's kernels and its halving of the maps, which are the ports', and how deep an expression's branch
+is: one hidden layer before the attention factors, one layer each for features and score.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from merbench.arguments import check, check_read
 from merbench.batch import Batch, Flow, Inputs
 from merbench.data.augment import mirror
 from merbench.displacement import scaled
 from merbench.layers import InceptionStream, KeyedDropout
 from merbench.method import METHODS, Card, Method, Outputs, Stage
-
-SIZE = 28
-"""Height and width of the flow; each stream leaves maps of a quarter of it."""
 
 Fusion = Literal["concatenated", "sum", "score-weighted"]
 
@@ -33,7 +32,8 @@ class FeatRef(Method):
 
     Args:
         classes: number of classes.
-        widths: of the inception blocks' paths.
+        size: height and width of the flow, pixels; 28 as the ports of the Dual-Inception network and published flow have it.
+        widths: of the inception blocks' paths; each block halves the maps.
         shared: length of the expression-shared features.
         bottleneck: length of what the attention factors are computed from.
         specific: length of the features of one expression.
@@ -41,12 +41,20 @@ class FeatRef(Method):
         proposals: the expression proposal module; without it the shared features are classified, which is the Dual-Inception network.
         attention: attention factors; without them every expression reads all shared features alike.
         proposal: weight of the proposal loss beside the recognition loss.
+        cap: most that a clip weighs in the proposal loss, where one without the expression weighs 1; ours.
         fusion: expression-specific features are laid end to end, summed, or summed by the proposals' scores.
         smoothing: of the labels.
-        normalised: each clip's flow is divided by the 99th percentile of |u| and |v|.
+        normalised: each clip's flow is divided by a quantile of its |u| and |v|.
+        quantile: which one: the share of those values that come to lie within 1; ours.
         mirrored: a clip is judged by itself and its mirror image.
         rectified: the inception blocks' paths of 1 x 1 alone end with a ReLU.
+
+    Raises:
+        ValueError: the proposal loss would be raised, or without proposals something is asked of them.
+        UserError: a size, quantile or cap means nothing, or nothing would read it.
     """
+
+    later = ("size", "cap", "quantile")
 
     card = Card(
         title="Feature Refinement: An Expression-Specific Feature Learning and Fusion Method for Micro-Expression Recognition",
@@ -70,6 +78,7 @@ class FeatRef(Method):
     def __init__(
         self,
         classes: int,
+        size: int = 28,
         widths: tuple[int, ...] = (6, 16),
         shared: int = 1024,
         bottleneck: int = 128,
@@ -78,9 +87,11 @@ class FeatRef(Method):
         proposals: bool = True,
         attention: bool = True,
         proposal: float = 0.5,
+        cap: float = 5.0,
         fusion: Fusion = "concatenated",
         smoothing: float = 0.1,
         normalised: bool = True,
+        quantile: float = 0.99,
         mirrored: bool = True,
         rectified: bool = True,
     ) -> None:
@@ -91,11 +102,16 @@ class FeatRef(Method):
             raise ValueError(
                 f"without proposals nothing is attended to or fused: attention={attention} and fusion={fusion} would change nothing"
             )
-        self.inputs = Inputs(flow=Flow(size=SIZE, stabilisation="median"))
-        self.proposal, self.fusion, self.smoothing = proposal, fusion, smoothing
-        self.normalised, self.mirrored = normalised, mirrored
+        check("size", size, size >= 2 ** len(widths), f"at least {2 ** len(widths)} pixels: {len(widths)} blocks halve them")
+        check("cap", cap, cap > 0, "a weight above 0")
+        check_read("cap", cap, 5.0, proposals and proposal > 0, "there is no proposal loss")
+        check("quantile", quantile, 0 < quantile <= 1, "a share above 0, at most 1")
+        check_read("quantile", quantile, 0.99, normalised, "flow is not normalised")
+        self.inputs = Inputs(flow=Flow(size=size, stabilisation="median"))
+        self.proposal, self.cap, self.fusion, self.smoothing = proposal, cap, fusion, smoothing
+        self.normalised, self.quantile, self.mirrored = normalised, quantile, mirrored
         self.streams = nn.ModuleList(InceptionStream(widths, rectified=rectified) for _ in "uv")
-        maps = 2 * 4 * widths[-1] * (SIZE // 2 ** len(widths)) ** 2
+        maps = 2 * 4 * widths[-1] * (size // 2 ** len(widths)) ** 2
         self.shared = nn.Sequential(nn.Linear(maps, shared), nn.ReLU(), KeyedDropout(dropout))
         self.experts = nn.ModuleList(Expert(shared, bottleneck, specific, attention) for _ in range(classes if proposals else 0))
         joined = shared if not proposals else classes * specific if fusion == "concatenated" else specific
@@ -114,7 +130,7 @@ class FeatRef(Method):
         recognition = functional.cross_entropy(outputs["logits"], batch["label"], label_smoothing=self.smoothing)
         if "scores" not in outputs:
             return {"total": recognition}
-        proposal = proposal_loss(outputs["scores"], batch["label"])
+        proposal = proposal_loss(outputs["scores"], batch["label"], self.cap)
         return {"recognition": recognition, "proposal": proposal, "total": recognition + self.proposal * proposal}
 
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -125,7 +141,7 @@ class FeatRef(Method):
 
     def _judge(self, flow: Tensor) -> Outputs:
         if self.normalised:
-            flow = scaled(flow)
+            flow = scaled(flow, self.quantile)
         maps = [stream(flow[:, i : i + 1]).flatten(1) for i, stream in enumerate(self.streams)]
         shared = self.shared(torch.cat(maps, dim=1))  # (B, shared)
         if not self.experts:
@@ -169,7 +185,7 @@ class Expert(nn.Module):
         return features, self.score(features)
 
 
-def proposal_loss(scores: Tensor, label: Tensor, most: float = 5.0) -> Tensor:
+def proposal_loss(scores: Tensor, label: Tensor, cap: float) -> Tensor:
     """Return the binary cross-entropy of "this is expression k", a scalar, the mean over clips and expressions.
 
     A clip that has the expression weighs as much more as there are clips without it for each that has it, counted in the batch.
@@ -177,9 +193,9 @@ def proposal_loss(scores: Tensor, label: Tensor, most: float = 5.0) -> Tensor:
     Args:
         scores: (B, K), logits.
         label: (B,), below K.
-        most: that a clip weighs.
+        cap: most that a clip weighs.
     """
     present = (label[:, None] == torch.arange(scores.shape[1], device=scores.device)).to(scores.dtype)  # (B, K)
     count = present.sum(dim=0)
-    weight = ((len(label) - count) / count.clamp_min(1)).clamp_max(most)
+    weight = ((len(label) - count) / count.clamp_min(1)).clamp_max(cap)
     return functional.binary_cross_entropy_with_logits(scores, present, pos_weight=weight)

@@ -2,8 +2,9 @@
 
 What the abstract says is the paper's: an optical-flow image goes through a backbone, joint feature modules integrate features of different
 layers, since micro-expressions differ in amplitude, and the decision fuses the predictions of three such modules with that of the backbone.
-Which backbone, which layers and which fusion is ours, and an argument; fixed are the modules' one convolution of 3 x 3, that flow is divided by its
-99th percentile, and the trunk's two convolutions a stage.
+Which backbone, which layers and which fusion is ours, and an argument, as is every number of ours. No arguments are the trunk's kernels of 3 x 3, its
+halvings and the two convolutions of a block, which are those of residual networks (He et al., CVPR 2016), and that a loss on the fused prediction
+weighs 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from merbench import backbones
+from merbench.arguments import check, check_read
 from merbench.batch import Batch, Flow, Inputs
 from merbench.data.augment import mirror
 from merbench.displacement import scaled
@@ -26,6 +28,9 @@ from merbench.method import METHODS, Card, Method, Outputs, Stage
 
 STAGES = 4
 """Of the backbone: a joint feature module stands between each and the next."""
+
+MOST = 100
+"""Blocks, convolutions, places of a kernel or multiples of a width: more is a slip."""
 
 Third = Literal["magnitude", "strain"]
 Fusion = Literal["mean", "learned", "sum"]
@@ -42,20 +47,28 @@ class MSJFN(Method):
         backbone: ``trunk`` is a residual network of our own for small images; any other name is timm's, such as ``resnet18`` with a size of 112.
         widths: channels of the trunk's stages.
         stride: of the trunk's stem; 1 throws nothing away before the first stage.
+        blocks: residual blocks in each of the trunk's stages; ours.
         joint: channels to which a joint feature module brings each of its two stages.
+        kernel: height and width of the convolutions by which a module joins its stages, in places of the finer one, odd; ours.
+        convolutions: how many of them, one after another; ours.
+        expansion: channels that a module gives, in multiples of ``joint``; 2 are as many as it joins; ours.
         modules: which of the joint feature modules there are; 1 joins the first two stages.
         third: channel of the flow image beside u and v.
         fusion: of the predictions: the mean of their probabilities, a mean with learned weights, or the sum of their logits.
         judged: what the loss is on: each prediction, or the fused one alone.
+        module_weight: of the loss on each module's prediction, where that on the backbone's weighs 1; ours.
         dropout: before each last linear layer.
         smoothing: of the labels.
-        normalised: each clip's u and v are divided by the 99th percentile of |u| and |v|, and its strain by its own.
+        normalised: each clip's u and v are divided by a quantile of |u| and |v|, and its strain by its own.
+        quantile: which one: the share of those values that come to lie within 1; ours.
         mirrored: a clip is judged by itself and its mirror image.
 
     Raises:
         ValueError: a module is none of 1 to 3, or there twice; or there is none, and a way to fuse is asked for.
-        UserError: timm has no such backbone, or it does not suit the image.
+        UserError: timm has no such backbone, or it does not suit the image; a number means nothing, or nothing would read it.
     """
+
+    later = ("blocks", "kernel", "convolutions", "expansion", "module_weight", "quantile")
 
     card = Card(
         title="Multi-scale joint feature network for micro-expression recognition",
@@ -84,14 +97,20 @@ class MSJFN(Method):
         backbone: str = "trunk",
         widths: tuple[int, ...] = (16, 32, 64, 128),
         stride: int = 2,
+        blocks: int = 1,
         joint: int = 16,
+        kernel: int = 3,
+        convolutions: int = 1,
+        expansion: int = 2,
         modules: tuple[int, ...] = (1, 2, 3),
         third: Third = "magnitude",
         fusion: Fusion = "mean",
         judged: Judged = "each",
+        module_weight: float = 1.0,
         dropout: float = 0.5,
         smoothing: float = 0.1,
         normalised: bool = True,
+        quantile: float = 0.99,
         mirrored: bool = True,
     ) -> None:
         super().__init__(classes)
@@ -101,14 +120,22 @@ class MSJFN(Method):
             raise ValueError(
                 f"without joint feature modules there is one prediction: fusion={fusion} and judged={judged} would fuse nothing"
             )
+        check("module_weight", module_weight, module_weight > 0, "a weight above 0: what learns nothing would be fused with what does")
+        check_read("module_weight", module_weight, 1.0, bool(modules) and judged == "each", "no module has a loss of its own")
+        check("quantile", quantile, 0 < quantile <= 1, "a share above 0, at most 1")
+        check_read("quantile", quantile, 0.99, normalised, "flow is not normalised")
+        check_read("blocks", blocks, 1, backbone == "trunk", f"{backbone} has blocks of its own")
+        for name, value, default in (("kernel", kernel, 3), ("convolutions", convolutions, 1), ("expansion", expansion, 2)):
+            check_read(name, value, default, bool(modules), "there is no joint feature module")
         self.inputs = Inputs(flow=Flow(size=size, strain=third == "strain", stabilisation="median"))
-        self.fusion, self.judged, self.smoothing = fusion, judged, smoothing
-        self.normalised, self.mirrored = normalised, mirrored
+        self.fusion, self.judged, self.module_weight, self.smoothing = fusion, judged, module_weight, smoothing
+        self.normalised, self.quantile, self.mirrored = normalised, quantile, mirrored
         self.backbone: nn.Module
-        self.backbone, channels = (Trunk(widths, stride), widths) if backbone == "trunk" else _timm(backbone, size)
+        self.backbone, channels = (Trunk(widths, stride, blocks), widths) if backbone == "trunk" else _timm(backbone, size)
         self.places = sorted(modules)
-        self.joints = nn.ModuleList(JointFeatureModule(channels[i - 1], channels[i], joint) for i in self.places)
-        lengths = [channels[-1], *(2 * joint for _ in self.places)]
+        pairs = [(channels[i - 1], channels[i]) for i in self.places]
+        self.joints = nn.ModuleList(JointFeatureModule(*pair, joint, kernel, convolutions, expansion) for pair in pairs)
+        lengths = [channels[-1], *(expansion * joint for _ in pairs)]
         self.heads = nn.ModuleList(nn.Sequential(KeyedDropout(dropout), nn.Linear(length, classes)) for length in lengths)
         self.weights = nn.Parameter(torch.zeros(len(lengths))) if fusion == "learned" else None
 
@@ -121,7 +148,7 @@ class MSJFN(Method):
         return {"logits": fused, "heads": heads}
 
     def loss(self, outputs: Outputs, batch: Batch) -> Outputs:
-        """Return ``total``: the sum of each prediction's cross-entropy, or the fused one's; learned weights need the latter too."""
+        """Return ``total``: the weighted sum of each prediction's cross-entropy, or the fused one's; learned weights need the latter too."""
         losses = {}
         if self.judged == "fused" or self.weights is not None:
             losses["fused"] = functional.cross_entropy(outputs["logits"], batch["label"], label_smoothing=self.smoothing)
@@ -129,7 +156,8 @@ class MSJFN(Method):
             heads = outputs["heads"].unbind(1)
             for name, logits in zip(("backbone", *(f"module_{i}" for i in self.places)), heads, strict=True):
                 losses[name] = functional.cross_entropy(logits, batch["label"], label_smoothing=self.smoothing)
-        return {**losses, "total": torch.stack(list(losses.values())).sum()}
+        weighted = [self.module_weight * loss if name.startswith("module_") else loss for name, loss in losses.items()]
+        return {**losses, "total": torch.stack(weighted).sum()}
 
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return AdamW."""
@@ -147,7 +175,7 @@ class MSJFN(Method):
         """Return the flow image (B, 3, size, size): u, v and the third channel."""
         motion, strain = flow[:, :2], flow[:, 2:]
         if self.normalised:
-            motion, strain = scaled(motion), scaled(strain) if len(strain[0]) else strain
+            motion, strain = scaled(motion, self.quantile), scaled(strain, self.quantile) if len(strain[0]) else strain
         if len(strain[0]):
             return torch.cat([motion, strain], dim=1)
         return torch.cat([motion, motion.square().sum(dim=1, keepdim=True).sqrt()], dim=1)
@@ -162,38 +190,68 @@ class MSJFN(Method):
 
 
 class JointFeatureModule(nn.Module):
-    """Joins two neighbouring stages of the backbone: brought to the same width and the finer grid, then convolved together."""
+    """Joins two neighbouring stages of the backbone: brought to the same width and the finer grid, then convolved together.
 
-    def __init__(self, fine: int, coarse: int, width: int) -> None:
+    Args:
+        fine, coarse: channels of the stages.
+        width: channels to which each is brought.
+        kernel: height and width of the convolutions together, in places of the finer grid.
+        convolutions: how many there are, one after another.
+        expansion: channels that come out, in multiples of the width.
+
+    Raises:
+        UserError: the kernel has no middle; it, the convolutions or the expansion is none or beyond `MOST`.
+    """
+
+    def __init__(self, fine: int, coarse: int, width: int, kernel: int, convolutions: int, expansion: int) -> None:
         super().__init__()
+        check("kernel", kernel, kernel % 2 == 1 and 1 <= kernel <= MOST, f"an odd number from 1 to {MOST}")
+        check("convolutions", convolutions, 1 <= convolutions <= MOST, f"a whole number from 1 to {MOST}")
+        check("expansion", expansion, 1 <= expansion <= MOST, f"a whole number from 1 to {MOST}")
+        joined = expansion * width
         self.fine, self.coarse = _convolved(fine, width, 1), _convolved(coarse, width, 1)
-        self.join = _convolved(2 * width, 2 * width, 3)
+        ins = (2 * width, *[joined] * (convolutions - 1))
+        self.join = nn.Sequential(*(part for each in ins for part in _convolved(each, joined, kernel)))
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Return (B, 2 width, h, w) from (B, fine, h, w) and (B, coarse, h / 2, w / 2)."""
+        """Return (B, expansion * width, h, w) from (B, fine, h, w) and (B, coarse, h / 2, w / 2)."""
         grown = functional.interpolate(self.coarse(coarse), size=fine.shape[-2:], mode="bilinear")
         joined: Tensor = self.join(torch.cat([self.fine(fine), grown], dim=1))
         return joined
 
 
 class Trunk(nn.Module):
-    """Four residual stages for small images: each after the first halves the grid."""
+    """Four stages of residual blocks for small images: each stage after the first halves the grid.
 
-    def __init__(self, widths: tuple[int, ...], stride: int) -> None:
+    Args:
+        widths: channels of the stages.
+        stride: of the stem.
+        blocks: in each stage.
+
+    Raises:
+        ValueError: there are not as many widths as stages.
+        UserError: there is no block, or there are beyond `MOST` in a stage.
+    """
+
+    def __init__(self, widths: tuple[int, ...], stride: int, blocks: int) -> None:
         super().__init__()
         if len(widths) != STAGES:
             raise ValueError(f"the trunk has {STAGES} stages, and {len(widths)} widths were given")
+        check("blocks", blocks, 1 <= blocks <= MOST, f"a whole number from 1 to {MOST}")
         self.stem = _convolved(3, widths[0], 3, stride)
         ins = (widths[0], *widths[:-1])
-        self.stages = nn.ModuleList(Residual(i, o, 1 if not n else 2) for n, (i, o) in enumerate(zip(ins, widths, strict=True)))
+        self.blocks, self.stages = blocks, nn.ModuleList()  # block after block: with one a stage they are called as the stages
+        for n, (i, o) in enumerate(zip(ins, widths, strict=True)):
+            self.stages.append(Residual(i, o, 1 if not n else 2))
+            self.stages.extend(Residual(o, o, 1) for _ in range(blocks - 1))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps of each stage, fine to coarse."""
         x, found = self.stem(image), []
-        for stage in self.stages:
-            x = stage(x)
+        for block in self.stages:
+            x = block(x)
             found.append(x)
-        return found
+        return found[self.blocks - 1 :: self.blocks]
 
 
 class Residual(nn.Module):
