@@ -376,8 +376,8 @@ class DGM(nn.Module):
 
     def _octave(self, before: Tensor, after: Tensor, factor: int) -> Tensor:
         """Return the displacement of least squares in an image that is smaller by a factor, at full size."""
-        small = (functional.avg_pool2d(frame, factor) for frame in (before, after))
-        found = least_squares(*small, window=self.window, firmness=self.firmness) * factor
+        before_small, after_small = functional.avg_pool2d(before, factor), functional.avg_pool2d(after, factor)
+        found = least_squares(before_small, after_small, self.window, self.firmness) * factor
         return functional.interpolate(found, size=before.shape[-2:], mode="bilinear")
 
 
