@@ -94,6 +94,18 @@ def test_least_squares_see_no_motion_without_texture() -> None:
     assert torch.equal(least_squares(waves(12, 12), waves(12, 12)), torch.zeros(1, 2, 12, 12))
 
 
+@pytest.mark.parametrize("window", [3, 5, 9])
+def test_a_pixel_is_seen_by_least_squares_in_its_window_alone(window: int) -> None:
+    """A gradient needs a pixel on each side, so that a pixel reaches so far beyond half the window."""
+    before, after, odd = waves(32, 32), waves(32, 32, 0.3), waves(32, 32)
+    odd[..., 16, 16] += 1
+    seen = (least_squares(odd, after, window) - least_squares(before, after, window)).abs().amax(dim=1)[0] > 1e-6
+    reach = window // 2 + 1
+    assert seen.any(dim=0).nonzero().flatten().tolist() == list(range(16 - reach, 17 + reach))
+    firm, soft = (least_squares(before, after, window, firmness).abs().mean() for firmness in (10.0, 1e-3))
+    assert firm < 0.2 * soft, "it draws towards zero"
+
+
 def test_a_frame_is_like_itself_and_less_like_any_other() -> None:
     a, b = even(waves(20, 20)), even(waves(20, 20, 1.5))
     assert torch.allclose(ssim(a, a), torch.ones(1, 1, 18, 18), atol=1e-3)

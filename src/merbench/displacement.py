@@ -90,20 +90,21 @@ def dynamic_image(frames: Tensor) -> Tensor:
     return (image - low) / (high - low).clamp_min(1e-6) - 0.5
 
 
-def least_squares(before: Tensor, after: Tensor, firmness: float = 5e-3) -> Tensor:
-    """Return the field (B, 2, H, W) that explains the change of brightness best within windows of 5 x 5 pixels.
+def least_squares(before: Tensor, after: Tensor, window: int = 5, firmness: float = 5e-3) -> Tensor:
+    """Return the field (B, 2, H, W) that explains the change of brightness best within small windows.
 
     Lucas and Kanade, IJCAI 1981; where the frame has no texture, the field tends to zero.
 
     Args:
         before, after: (B, C, H, W), from `even`.
+        window: height and width of a window, pixels, odd.
         firmness: added to the diagonal of each window's equations.
     """
     middle = functional.pad((before + after) / 2, (1, 1, 1, 1), mode="replicate")
     gx, gy = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) / 2, (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) / 2
     change = after - before
     products = torch.stack([(a * b).mean(dim=1) for a, b in ((gx, gx), (gy, gy), (gx, gy), (gx, change), (gy, change))], dim=1)
-    for _ in range(2):  # twice 3 x 3 is a window of 5 x 5 that falls off towards its rim
+    for _ in range(window // 2):  # twice 3 x 3 is a window of 5 x 5 that falls off towards its rim
         products = functional.avg_pool2d(products, 3, 1, padding=1, count_include_pad=False)
     xx, yy, xy, bx, by = products.unbind(1)
     xx, yy = xx + firmness, yy + firmness

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from merbench import methods
 from merbench.batch import Batch
-from merbench.displacement import agreement, dynamic_image, median
+from merbench.displacement import agreement, dynamic_image, even, least_squares, median, ssim, warp
+from merbench.errors import UserError
 from merbench.method import METHODS
 from tests.contract import batch_for, build, without_labels
 
@@ -60,6 +61,10 @@ def test_regions_lie_on_the_landmarks_of_the_facts() -> None:
     centres = torch.stack([points[0, each].mean(dim=0) for each in named])
     assert torch.allclose(found[0].mean(dim=(2, 3)), centres, atol=1e-3)
     assert torch.allclose(found[0, :, 0, 0, -1] - found[0, :, 0, 0, 0], torch.tensor(10 * 27 / 28), atol=1e-3)
+    nine = [[18, 21], [22, 25], *named[4:8], *named[9:]]
+    fewer = made(side=0.5, regions="nine", grid=6, patch=3)._regions(places, points)
+    assert fewer.shape == (1, 9, 2, 6, 6)
+    assert torch.allclose(fewer[0].mean(dim=(2, 3)), torch.stack([points[0, each].mean(dim=0) for each in nine]), atol=1e-3)
 
 
 def test_motion_is_read_in_pixels_of_the_whole_face_whoever_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +158,18 @@ def test_a_region_knows_which_it_is() -> None:
     assert torch.pdist(found).min() > 1e-3
 
 
+def test_regions_and_face_are_read_in_such_patches() -> None:
+    method = made(regions="nine", grid=12, patch=4, face_grid=18, face_patch=6, expansion=3)
+    assert method.local.embed.weight.shape == (8, 2, 4, 4)
+    assert method.face.embed.weight.shape == (8, 2, 6, 6)
+    parts = ((method.local, 9), (method.globe, 9), (method.face, 1 + 9 + 9))  # patches, regions; class token, regions, patches
+    for part, tokens in parts:
+        assert part.layers[0].mix.shape == (tokens, tokens)
+        assert part.layers[0].think[0].weight.shape == (3 * 8, 8)
+    assert method.local(torch.rand(2, 9, 2, 12, 12)).shape == (2, 9, 8)
+    assert method.eval().outputs(without_labels(clips()))["logits"].shape == (4, 3)
+
+
 # which frames
 
 
@@ -172,6 +189,10 @@ def test_half_of_the_training_apexes_are_frames_near_it_and_none_where_it_is_jud
     others = sum(index != 5 for index in drawn) / len(drawn)
     assert 0.3 < others < 0.45, "half of all, of which a fourth is the apex itself"
     assert set(number(made(near=0.0)._near_apex(batch))) == {5}
+    assert set(number(made(near=0.35, swapped=0.0)._near_apex(batch))) == {5}
+    always = made(near=0.35, swapped=1.0)
+    others = sum(index != 5 for _ in range(40) for index in number(always._near_apex(batch))) / 320
+    assert 0.65 < others < 0.85, "of four near frames one is the apex itself"
     assert set(number(made(near=0.05, shift=-0.6)._near_apex(batch))) == {2}, "none is near .4, so the nearest stands for it"
     assert number(method.eval().outputs(without_labels(batch))["after"]) == [5] * 8
     assert set(number(method.train().outputs(batch)["after"])) > {5}
@@ -211,6 +232,34 @@ def test_the_displacement_begins_at_least_squares_and_is_bent_by_no_more_than_it
     bent = method.displace(batch["onset"], batch["apex"]) - start
     assert torch.allclose(bent[:, 0], torch.tensor(0.5 * 32 / 224), atol=1e-5), "half a pixel of the face of 224"
     assert torch.allclose(bent[:, 1], torch.tensor(-0.5 * 32 / 224), atol=1e-5)
+
+
+def test_the_dgm_s_numbers_do_what_they_say() -> None:
+    batch = clips()
+    before, after = even(batch["onset"]), even(batch["apex"])
+    dgm = made(window=3, firmness=0.1, octaves=1).displace
+    assert torch.equal(dgm.untrained(batch["onset"], batch["apex"]), least_squares(before, after, window=3, firmness=0.1))
+    dgm, seen = made(gain=2.5, belief=3.0, groups=2, reach=1e-9).displace, []
+    assert {part.num_groups for part in dgm.modules() if isinstance(part, torch.nn.GroupNorm)} == {2}
+    dgm.down[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    torch.nn.init.zeros_(dgm.last.weight)
+    with torch.no_grad():
+        dgm.last.bias[2:] = torch.tensor([1.0, 0.0])
+    found, octaves = dgm(batch["onset"], batch["apex"]), dgm._octaves(before, after)
+    assert torch.equal(seen[0][:, 3:6], 2.5 * (after - before))
+    fine = torch.sigmoid(torch.tensor(3.0))
+    assert torch.allclose(found, fine * octaves[0] + (1 - fine) * octaves[1], atol=1e-5)
+
+
+def test_the_photometric_loss_is_so_much_structure_and_the_rest_light() -> None:
+    batch = clips()
+    before, after = even(batch["onset"]), even(batch["apex"])
+    field = torch.rand(4, 2, 32, 32, generator=torch.Generator().manual_seed(9))
+    warped = warp(after, field)
+    light, unlike = (before - warped).abs().mean(), (1 - ssim(before, warped)).mean() / 2
+    for structure in (0.0, 0.3, 1.0):
+        found = made(structure=structure).warm_up_loss({"before": batch["onset"], "after": batch["apex"], "displacement": field}, batch)
+        assert torch.allclose(found["photometric"], (1 - structure) * light + structure * unlike)
 
 
 def test_so_much_of_the_recognition_loss_reaches_the_displacement() -> None:
@@ -256,7 +305,35 @@ def test_what_means_nothing_is_refused(arguments: dict[str, Any], why: str) -> N
     assert made(motion="tvl1", size=30).inputs.flow.size == 30, "octaves are the displacement's own"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("patch", value) for value in (0, -7, 5)),
+        *(("face_patch", value) for value in (0, 9)),
+        *((name, 0) for name in ("expansion", "groups")),
+        *((name, value) for name in ("gain", "belief", "firmness") for value in (0.0, -1.0, float("nan"))),
+        *(("window", value) for value in (1, 4, -3, 33)),
+        *((name, value) for name in ("structure", "swapped") for value in (-0.1, 1.1, float("nan"))),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"^{name} is {value}\n") as refused:
+        made(**{name: value})
+    assert refused.value.where == f"method.{name}"
+    assert refused.value.remedy
+
+
 # what it shows
+
+
+def test_measures_are_of_the_annotated_pair_whichever_frame_is_recognised() -> None:
+    batch: Batch = {**without_labels(clips()), "apex": torch.rand(4, 3, 32, 32), "tvl1": torch.rand(4, 2, 32, 32)}  # none of its frames
+    expected = made().eval().measures(batch)
+    for arguments in ({"apex": "spotted"}, {"shift": -0.6}, {"apex": "spotted", "shift": -0.6}):
+        method = made(**arguments).eval()
+        displacement = method.outputs(batch)["displacement"]
+        assert not torch.equal(agreement(displacement, batch["tvl1"])[2], expected["correlation with TV-L1"])
+        assert torch.equal(method.measures(batch)["correlation with TV-L1"], expected["correlation with TV-L1"]), arguments
 
 
 def test_measures_are_told_in_pixels_of_the_whole_face(monkeypatch: pytest.MonkeyPatch) -> None:

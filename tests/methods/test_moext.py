@@ -14,9 +14,10 @@ from torch.nn import functional
 from merbench import methods
 from merbench.batch import Batch
 from merbench.config import Training
-from merbench.displacement import agreement, warp
+from merbench.displacement import agreement, least_squares, warp
+from merbench.errors import UserError
 from merbench.method import METHODS
-from merbench.methods.moext import changed, info_nce
+from merbench.methods.moext import Change, changed, info_nce
 from tests.contract import CHECKS, build
 
 methods.load("moext")
@@ -172,15 +173,83 @@ def test_the_reconstruction_s_error_is_in_grey_levels_and_counts_more_where_the_
 def test_a_pair_is_changed_in_its_own_way_and_both_its_frames_alike() -> None:
     batch = clips(5)
     draws = torch.rand(12, 6, generator=torch.Generator().manual_seed(0))
-    onset, apex = changed({**batch, "apex": batch["onset"]}, draws)
+    most = made().change
+    onset, apex = changed({**batch, "apex": batch["onset"]}, draws, most)
     assert torch.equal(onset, apex), "a change between the frames would be motion"
-    assert torch.allclose(changed(batch, torch.full((12, 6), 0.5))[1], batch["apex"], atol=1e-5)
+    assert torch.allclose(changed(batch, torch.full((12, 6), 0.5), most)[1], batch["apex"], atol=1e-5)
     for place in range(6):
         one = torch.full((12, 6), 0.5)
         one[3:, place] = 0.9
-        difference = (changed(batch, one)[0] - batch["onset"]).abs().amax(dim=(1, 2, 3))
+        difference = (changed(batch, one, most)[0] - batch["onset"]).abs().amax(dim=(1, 2, 3))
         assert (difference[:3] < 1e-5).all()
         assert (difference[3:] > 1e-2).all(), f"draw {place} changes nothing"
+
+
+def test_a_pair_is_changed_as_far_as_it_says() -> None:
+    """Each change alone, at its most: what comes out is known by hand."""
+    batch = clips(5)
+    onset, still = batch["onset"], torch.full((12, 6), 0.5)
+
+    def at(place: int, **by: float) -> torch.Tensor:
+        method = made(**{"turned": 0.0, "scaled": 0.0, "shifted": 0.0, "relit": 0.0, "contrasted": 0.0} | by)
+        draws = still.clone()
+        draws[:, place] = 1
+        return changed(batch, draws, method.change)[0]
+
+    assert torch.allclose(at(0, turned=90.0), onset.rot90(dims=(2, 3)), atol=1e-4)
+    assert torch.allclose(at(2, shifted=4 / 31)[..., :-2], onset[..., 2:], atol=1e-4), "31 steps from middle to middle are a side of 2"
+    assert torch.allclose(at(3, shifted=4 / 31)[..., :-2, :], onset[..., 2:, :], atol=1e-4)
+    assert torch.allclose(at(4, relit=0.3), onset + 0.3, atol=1e-5)
+    assert torch.allclose(at(5, contrasted=0.5), 0.5 + 1.5 * (onset - 0.5), atol=1e-5)
+    ramp: Batch = {"onset": torch.linspace(-1, 1, 32).expand(12, 3, 32, 32), "apex": onset}
+    most, grown = Change(turned=0.0, scaled=0.5, shifted=0.0, relit=0.0, contrasted=0.0), still.clone()
+    grown[:, 1] = 0
+    assert torch.allclose(changed(ramp, grown, most)[0], 0.5 * ramp["onset"], atol=1e-4), "at half of its places"
+
+
+def test_the_grids_and_channels_are_as_asked() -> None:
+    method, batch = made(motion_cell=2, texture_cell=1, broad=3, cells=8, projection=(10, 6), parts=3), clips(6)
+    motion, features = method.motion(batch["onset"], batch["apex"])
+    assert motion.shape == (12, 4, 16, 16)
+    assert method.separator.texture(features).shape == (12, 3 * 4, 32, 32)
+    assert method.rebuilt(batch["onset"], motion, features).shape == (12, 3, 32, 32)
+    assert method.project(motion).shape == (12, 6)
+    assert [layer.in_features for layer in method.project.layers if isinstance(layer, torch.nn.Linear)] == [64 * 4, 10]
+    assert (method.extractor.correct.in_channels, method.decoder.last[0].in_channels) == (12, 12)
+    assert method.recogniser.head[-1].in_features == 9 * 8
+    assert method.eval().logits(batch).shape == (12, 3)
+    assert made(motion_cell=8, cells=2).motion(batch["onset"], batch["apex"])[0].shape == (12, 4, 4, 4)
+    field = torch.zeros(12, 4, 16, 16)
+    field[:, 0] = 224 / 32  # a pixel of the frame
+    assert torch.allclose(method._field(field)[:, 0], torch.ones(12, 32, 32))
+
+
+def test_recognition_reads_parts_of_any_side_and_all_of_it() -> None:
+    for parts, side in ((1, 5), (2, 5), (3, 11), (4, 10)):
+        recogniser = made(parts=parts, motion_cell=2, texture_cell=1).recogniser
+        recogniser.stages = recogniser.head = torch.nn.Identity()
+        x = torch.rand(1, 2, side, side, requires_grad=True)
+        found = recogniser(x)
+        assert found.shape[2:] == (parts, parts)
+        found.sum().backward()
+        assert x.grad is not None
+        assert (x.grad > 0).all(), f"{parts} parts of {side} leave something out"
+
+
+def test_the_extractor_reads_what_is_turned_up_and_least_squares_of_such_windows() -> None:
+    batch, seen = clips(5), []
+    extractor = made(gain=3.0, window=3, firmness=0.2).extractor
+    extractor.layers.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    before, after = torch.rand(2, 12, 4, 32, 32, generator=torch.Generator().manual_seed(1)).unbind()
+    extractor(before, after)
+    assert torch.equal(seen[0][:, :4], 3 * (after - before))
+    assert torch.equal(extractor._octaves(batch["onset"], batch["apex"])[0], 7 * least_squares(batch["onset"], batch["apex"], 3, 0.2))
+    one, other = (made(gain=gain).decoder for gain in (4.0, 8.0))
+    motion, texture = torch.rand(12, 4, 8, 8), torch.rand(12, 8, 16, 16)
+    still = torch.zeros(12, 2, 32, 32)  # what is carried nowhere differs in nothing
+    assert torch.allclose(one(motion, texture, still), 2 * other(motion, texture, still), atol=1e-4)
+    right = torch.ones(12, 2, 32, 32)
+    assert not torch.allclose(one(motion, texture, right), 2 * other(motion, texture, right), atol=1e-3)
 
 
 def test_the_contrastive_loss_is_the_cross_entropy_of_knowing_the_pair_again() -> None:
@@ -252,12 +321,15 @@ def test_what_is_left_out_is_not_there() -> None:
     assert (more.inputs.macro, more.stages()[0].on, more.stages()[1].on) == (True, "training+macro", "training")
     assert made(widths=(4, 4, 4)).eval().logits(clips(8)).shape == (12, 3), "as many stages as leave quarters"
     for arguments, why in (
-        ({"size": 40}, "cannot be halved"),
+        ({"size": 40}, "cannot be parted"),
+        ({"size": 34, "octaves": 3}, "cannot be halved 2 times"),
+        ({"cells": 3}, "into 3 x 3 parts"),
+        ({"parts": 5}, "leave no 5 x 5 parts"),
         ({"reconstruction": 0.0, "contrastive": 0.0}, "learns nothing"),
         ({"pretraining": 0, "macro": True}, "leaves that out"),
         ({"octaves": 0}, "no octave"),
-        ({"widths": ()}, "no quarters"),
-        ({"widths": (4, 4, 4, 4)}, "4 stages of recognition leave no quarters"),
+        ({"widths": ()}, "no 2 x 2 parts"),
+        ({"widths": (4, 4, 4, 4)}, "4 stages of recognition leave no 2 x 2 parts"),
         ({"contrastive": -1.0}, "weights are from 0"),
         ({"temperature": 0.0}, "temperature=0.0"),
         ({"reconstruction": 0.0, "residual": False}, "would change nothing"),
@@ -265,6 +337,28 @@ def test_what_is_left_out_is_not_there() -> None:
     ):
         with pytest.raises(ValueError, match=why):
             made(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("more", "broad", "cells", "parts") for value in (0, -1)),
+        *(("motion_cell", value) for value in (0, 1, 3, 64, -4)),
+        *(("texture_cell", value) for value in (0, 4)),
+        *((name, value) for name in ("gain", "firmness") for value in (0.0, -1.0, float("nan"))),
+        *(("window", value) for value in (1, 4, -3, 33)),
+        *((name, value) for name in ("scaled", "contrasted") for value in (-0.1, 1.0, float("nan"))),
+        *((name, value) for name in ("shifted", "relit") for value in (-0.1, 1.1)),
+        *(("turned", value) for value in (-1.0, 181.0)),
+        ("projection", (0, 64)),
+        ("projection", (128, -1)),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(UserError) as refused:
+        made(**{name: value})
+    assert (refused.value.what, refused.value.where) == (f"{name} is {value}", f"method.{name}")
+    assert refused.value.remedy
 
 
 def test_pre_training_too_can_be_stacked_and_keeps_nothing() -> None:

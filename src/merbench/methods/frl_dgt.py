@@ -2,9 +2,9 @@
 
 What the abstract says is the paper's: onset and apex frames, a convolutional displacement generation module (DGM) trained by
 self-supervision and by the recognition loss, regions of action units, three transformer modules (local, global and full-face fusion) with a
-fusion layer before attention. Every number is ours, and an argument but for these: which regions there are and their grid (28 cells, patches of
-7; 56 and 8 for the whole face), the windows of least squares and how sharply an octave is believed, a perceptron of twice a token's length, the
-shares of L1 and SSIM, and that half of the apexes are replaced.
+fusion layer before attention. Every number is ours, and an argument of the method. No arguments are what comes with a part's
+source: halves from octave to octave and from level to level, two convolutions of 3 x 3 with group normalisation on each (U-Net), the constants
+and windows of SSIM, weights that begin small (0.02 for positions as in ViT, 0.001 for the DGM's last layer, which begins at least squares).
 """
 
 from __future__ import annotations
@@ -19,25 +19,36 @@ from torch.nn import functional
 
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.displacement import agreement, crop, dynamic_image, even, least_squares, median, roughness, ssim, warp
+from merbench.errors import UserError
 from merbench.layers import KeyedDropout, KeyedUniform
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
 CANONICAL = 224
 """Displacements are handed on in pixels of the aligned face, whatever size they are computed at."""
 
-REGIONS: tuple[tuple[int, ...], ...] = (
-    (21,), (22,),  # inner brows: AU 1, 4
-    (18,), (25,),  # outer brows: AU 2, 4
-    (36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47),  # eyes: AU 5, 7
-    (41, 48), (46, 54),  # cheeks: AU 6
-    (33,),  # wings of the nose: AU 9, 10
-    (48,), (54,),  # corners of the mouth: AU 12, 14, 15, 20
-    (57, 8),  # chin: AU 17, 23, 24, 26
-)  # fmt: skip
+REGIONS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "twelve": (
+        (21,), (22,),  # inner brows: AU 1, 4
+        (18,), (25,),  # outer brows: AU 2, 4
+        (36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47),  # eyes: AU 5, 7
+        (41, 48), (46, 54),  # cheeks: AU 6
+        (33,),  # wings of the nose: AU 9, 10
+        (48,), (54,),  # corners of the mouth: AU 12, 14, 15, 20
+        (57, 8),  # chin: AU 17, 23, 24, 26
+    ),
+    "nine": (
+        (18, 21), (22, 25),  # brows, each in one: AU 1, 2, 4
+        (36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47),
+        (41, 48), (46, 54),
+        (48,), (54,),
+        (57, 8),
+    ),
+}  # fmt: skip
 """Each region's centre is the mean of these landmarks (numbered from 0)."""
 
 Motion = Literal["learned", "tvl1", "dynamic-image"]
 Fusion = Literal["before", "after", "none"]
+Regions = Literal["twelve", "nine"]
 
 
 @METHODS.add("frl_dgt")
@@ -60,7 +71,7 @@ class FRLDGT(Method):
         pull: share of the recognition loss's gradient that reaches the DGM: with all of it, displacements leave the motion for the label.
         smooth: weight of the displacement's roughness within the DGM's own loss.
         warm_up: epochs in which the DGM alone is trained, on random pairs of frames of the training clips.
-        near: in training, half of the apex frames are replaced by another frame at most so far from the apex, in spans from onset to apex.
+        near: in training, a share of the apex frames is replaced by another frame at most so far from the apex, in spans from onset to apex.
         steady: the median displacement of each clip is subtracted before regions are cut: what moves everywhere is the head.
         motion: ``learned`` by the DGM, or what the paper compares it with: ``tvl1``, optical flow in its place, or ``dynamic-image``, all frames in one.
         fusion: tokens are mixed linearly ``before`` attention, ``after`` it, or not at all (``none``: a plain transformer).
@@ -69,7 +80,28 @@ class FRLDGT(Method):
         full_face: patches of the whole displacement are read with the regions; without, the regions are averaged.
         apex: the ``annotated`` one, or ``spotted``: the frame that has moved most, by least squares.
         shift: another frame is taken for the apex, so far from it, in spans from onset to apex; later where positive.
+        regions: of action units, ``twelve`` as in `REGIONS`, or ``nine``: each brow is one, and the nose is none.
+        grid: cells along a side of a region.
+        patch: cells along a side of one of its patches; divides the grid.
+        face_grid: cells along a side of the whole face's displacement, as full-face fusion reads it.
+        face_patch: cells along a side of one of its patches; divides the face's grid.
+        expansion: hidden units of a transformer layer's perceptron, in lengths of a token.
+        groups: of channels that are normalised together within the DGM, at most; fewer where a level's channels cannot be parted so.
+        gain: by which the difference of two frames, whose deviation is 1, is turned up before the DGM reads it.
+        belief: how sharply the DGM can choose between octaves: what its scores of them are multiplied by before the softmax.
+        window: height and width of the windows of least squares, pixels of each octave, odd.
+        firmness: of least squares, added to the diagonal of each window's equations; squared gradients of frames whose deviation is 1.
+        structure: share of SSIM in the photometric loss; the rest is L1 (as in Godard et al., CVPR 2017).
+        swapped: share of the apexes that are replaced in training, see near.
+
+    Raises:
+        ValueError, UserError: a number means nothing, or would change nothing.
     """
+
+    later = (
+        *("regions", "grid", "patch", "face_grid", "face_patch", "expansion"),
+        *("groups", "gain", "belief", "window", "firmness", "structure", "swapped"),
+    )
 
     card = Card(
         title="Feature Representation Learning with Adaptive Displacement Generation and Transformer Fusion for Micro-Expression Recognition",
@@ -87,7 +119,8 @@ class FRLDGT(Method):
             "The DGM learns alone first, on random pairs of frames of the training clips; afterwards half of the apexes that are learnt from are "
             "replaced by frames near them.",
             "Fusion before attention is read as a learned linear mixing of the tokens ahead of self-attention, within its residual branch.",
-            "Twelve square regions around landmarks of the onset, cut from the displacement; their size follows the distance between the eyes.",
+            "Twelve square regions around landmarks of the onset (method.regions=nine: nine), cut from the displacement; their size follows the "
+            "distance between the eyes.",
             "The clip's median displacement is subtracted as head motion before regions are cut; the paper is not known to do so.",
         ),
     )
@@ -118,8 +151,38 @@ class FRLDGT(Method):
         full_face: bool = True,
         apex: Literal["annotated", "spotted"] = "annotated",
         shift: float = 0.0,
+        regions: Regions = "twelve",
+        grid: int = 28,
+        patch: int = 7,
+        face_grid: int = 56,
+        face_patch: int = 8,
+        expansion: int = 2,
+        groups: int = 8,
+        gain: float = 4.0,
+        belief: float = 10.0,
+        window: int = 5,
+        firmness: float = 5e-3,
+        structure: float = 0.85,
+        swapped: float = 0.5,
     ) -> None:
         super().__init__(classes)
+        for name, value, fits, wanted in (
+            ("patch", patch, patch > 0 and grid > 0 and grid % patch == 0, f"a number from 1 that divides grid={grid}"),
+            (
+                *("face_patch", face_patch, face_patch > 0 and face_grid > 0 and face_grid % face_patch == 0),
+                f"a number from 1 that divides face_grid={face_grid}",
+            ),
+            ("expansion", expansion, expansion > 0, "a whole number from 1"),
+            ("groups", groups, groups > 0, "a whole number from 1"),
+            ("gain", gain, gain > 0, "a number above 0"),
+            ("belief", belief, belief > 0, "a number above 0"),
+            ("window", window, window % 2 == 1 and 3 <= window <= size, f"an odd number from 3 to the {size} pixels of a frame"),
+            ("firmness", firmness, firmness > 0, "a number above 0: where there is no texture, nothing else holds the equations"),
+            ("structure", structure, 0 <= structure <= 1, "a share from 0 to 1"),
+            ("swapped", swapped, 0 <= swapped <= 1, "a share from 0 to 1"),
+        ):
+            if not fits:
+                raise UserError(f"{name} is {value}", where=f"method.{name}", remedy=f"give {wanted}")
         if shift <= -1:
             raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
         if motion != "learned" and (apex != "annotated" or shift):
@@ -130,16 +193,18 @@ class FRLDGT(Method):
         self.inputs = Inputs(flow=Flow(size, pixels=True), landmarks=True) if motion == "tvl1" else Inputs(frame=frames, landmarks=True)
         self.motion, self.apex, self.shift = motion, apex, shift
         self.size, self.side, self.near, self.steady = size, side, near, steady
+        self.regions, self.grid, self.swapped, self.structure = REGIONS[regions], grid, swapped, structure
         self.smoothing, self.self_supervised, self.pull, self.smooth, self.warm_up = smoothing, self_supervised, pull, smooth, warm_up
         if motion == "learned":
             if octaves < 1 or size % 2 ** (octaves - 1):
                 raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times" if octaves > 0 else "there is no octave")
-            self.displace = DGM(widths, octaves, reach * size / CANONICAL)
+            self.displace = DGM(widths, octaves, reach * size / CANONICAL, groups, gain, belief, window, firmness)
             self.pairs, self.swaps = KeyedUniform(), KeyedUniform()
         channels = 3 if motion == "dynamic-image" else 2
-        self.local = LocalFusion(channels, len(REGIONS), dim, depth if local else 0, heads, fusion)
-        self.globe = GlobalFusion(len(REGIONS), dim, depth if globe else 0, heads, fusion)
-        self.face = FullFaceFusion(channels, len(REGIONS), dim, depth, heads, fusion) if full_face else None
+        count = len(self.regions)
+        self.local = LocalFusion(channels, count, grid, patch, dim, depth if local else 0, heads, fusion, expansion)
+        self.globe = GlobalFusion(count, dim, depth if globe else 0, heads, fusion, expansion)
+        self.face = FullFaceFusion(channels, count, face_grid, face_patch, dim, depth, heads, fusion, expansion) if full_face else None
         self.head = nn.Sequential(nn.LayerNorm(dim), KeyedDropout(dropout), nn.Linear(dim, classes))
 
     def stages(self) -> tuple[Stage, ...]:
@@ -185,10 +250,13 @@ class FRLDGT(Method):
         return {**own, "recognition": recognition, "total": recognition + self.self_supervised * own["total"]}
 
     def measures(self, batch: Batch) -> Outputs:
-        """Return how the held-out clips' displacement agrees with TV-L1 flow and, on rendered clips, with the truth."""
+        """Return how the displacement from annotated onset to apex, whichever frame is recognised, agrees with TV-L1 flow and with the truth.
+
+        Both references are of that pair of frames; the truth is known of rendered clips.
+        """
         if self.motion != "learned":
             return {}
-        displacement, scale = self.outputs(batch)["displacement"], CANONICAL / self.size
+        displacement, scale = self.displace(batch["onset"], batch["apex"]), CANONICAL / self.size
         found = {"correlation with TV-L1": agreement(displacement, batch["tvl1"])[2]}
         if "truth" in batch:
             error, nothing, correlation = agreement(displacement, batch["truth"])
@@ -217,10 +285,10 @@ class FRLDGT(Method):
         return logits
 
     def _regions(self, motion: Tensor, landmarks: Tensor) -> Tensor:
-        """Return the motion of the regions of action units, (B, R, 2, 28, 28)."""
-        centres = torch.stack([landmarks[:, list(region)].mean(dim=1) for region in REGIONS], dim=1)
+        """Return the motion of the regions of action units, (B, R, 2 or 3, grid, grid)."""
+        centres = torch.stack([landmarks[:, list(region)].mean(dim=1) for region in self.regions], dim=1)
         eyes = landmarks[:, 36:42].mean(dim=1) - landmarks[:, 42:48].mean(dim=1)
-        return crop(motion, centres, self.side * eyes.square().sum(dim=1).sqrt(), size=28)
+        return crop(motion, centres, self.side * eyes.square().sum(dim=1).sqrt(), size=self.grid)
 
     def _place(self, batch: Batch) -> Tensor:
         """Return where in the clip its apex is taken to be, (B,): 1 is where the annotation has it."""
@@ -239,19 +307,20 @@ class FRLDGT(Method):
         return _pick(batch["frames"], (batch["times"] - place[:, None]).abs().argmin(dim=1))
 
     def _near_apex(self, batch: Batch) -> Tensor:
-        """Return the apex, or for half of the clips another frame near it (B, C, H, W)."""
+        """Return the apex, or for a share of the clips another frame near it (B, C, H, W)."""
         place = self._place(batch)
         distance = (batch["times"] - place[:, None]).abs()
         draws = self.swaps(batch["times"])
         chosen = torch.where(distance <= self.near, draws, draws - 2).argmax(dim=1)  # one of the near frames; any, where none is near
-        allowed = (distance.gather(1, chosen[:, None])[:, 0] <= self.near) & (draws[:, 0] < 0.5)
+        allowed = (distance.gather(1, chosen[:, None])[:, 0] <= self.near) & (draws[:, 0] < self.swapped)
         return torch.where(allowed[:, None, None, None], _pick(batch["frames"], chosen), self._apex(batch, place))
 
     def _self_supervision(self, outputs: Outputs) -> Outputs:
         """Return the photometric loss of the apex warped back onto the onset, and the displacement's roughness."""
         before, after, displacement = even(outputs["before"]), even(outputs["after"]), outputs["displacement"]
         warped = warp(after, displacement)
-        photometric = 0.15 * (before - warped).abs().mean() + 0.85 * (1 - ssim(before, warped)).mean() / 2
+        light = (1 - self.structure) * (before - warped).abs().mean()
+        photometric = light + self.structure * (1 - ssim(before, warped)).mean() / 2
         rough = roughness(displacement, before)
         return {"photometric": photometric, "rough": rough, "total": photometric + self.smooth * rough}
 
@@ -266,14 +335,17 @@ class DGM(nn.Module):
         widths: channels of the U-Net's levels.
         octaves: of the pyramid.
         reach: the largest displacement that the net can add, pixels of the frame grid.
+        groups, gain, belief, window, firmness: as in `FRLDGT`.
     """
 
-    def __init__(self, widths: tuple[int, ...], octaves: int, reach: float) -> None:
+    def __init__(
+        self, widths: tuple[int, ...], octaves: int, reach: float, groups: int, gain: float, belief: float, window: int, firmness: float
+    ) -> None:
         super().__init__()
-        self.octaves, self.reach = octaves, reach
+        self.octaves, self.reach, self.gain, self.belief, self.window, self.firmness = octaves, reach, gain, belief, window, firmness
         ins = (6 + 2 * octaves, *widths[:-1])
-        self.down = nn.ModuleList(_block(i, o, stride=2) for i, o in zip(ins, widths, strict=True))
-        self.up = nn.ModuleList(_block(deep + fine, fine) for fine, deep in zip(widths[-2::-1], widths[:0:-1], strict=True))
+        self.down = nn.ModuleList(_block(i, o, groups, stride=2) for i, o in zip(ins, widths, strict=True))
+        self.up = nn.ModuleList(_block(deep + fine, fine, groups) for fine, deep in zip(widths[-2::-1], widths[:0:-1], strict=True))
         self.last = nn.Conv2d(widths[0], octaves + 2, 3, padding=1)  # at half the size: motion is smoother than the face
         nn.init.normal_(self.last.weight, std=1e-3)
         assert self.last.bias is not None
@@ -283,7 +355,7 @@ class DGM(nn.Module):
         """Return (B, 2, H, W): what is at x in ``before`` is at x + displacement in ``after`` (B, 3, H, W each, in [0, 1])."""
         before, after = even(before), even(after)
         known = self._octaves(before, after)
-        x = torch.cat([before, 4 * (after - before), *known], dim=1)  # both frames, turned so that their small difference is not lost
+        x = torch.cat([before, self.gain * (after - before), *known], dim=1)  # both frames, their small difference turned up
         levels = []
         for block in self.down:
             x = block(x)
@@ -292,7 +364,7 @@ class DGM(nn.Module):
             x = functional.interpolate(x, size=fine.shape[-2:], mode="bilinear")
             x = block(torch.cat([x, fine], dim=1))
         x = functional.interpolate(self.last(x), size=before.shape[-2:], mode="bilinear")
-        belief = torch.softmax(10 * x[:, 2:], dim=1).unsqueeze(2)  # (B, octaves, 1, H, W)
+        belief = torch.softmax(self.belief * x[:, 2:], dim=1).unsqueeze(2)  # (B, octaves, 1, H, W)
         return (belief * torch.stack(known, dim=1)).sum(dim=1) + self.reach * torch.tanh(x[:, :2])
 
     def untrained(self, before: Tensor, after: Tensor) -> Tensor:
@@ -302,16 +374,16 @@ class DGM(nn.Module):
     def _octaves(self, before: Tensor, after: Tensor) -> list[Tensor]:
         return [self._octave(before, after, 2**octave) for octave in range(self.octaves)]
 
-    @staticmethod
-    def _octave(before: Tensor, after: Tensor, factor: int) -> Tensor:
+    def _octave(self, before: Tensor, after: Tensor, factor: int) -> Tensor:
         """Return the displacement of least squares in an image that is smaller by a factor, at full size."""
-        found = least_squares(functional.avg_pool2d(before, factor), functional.avg_pool2d(after, factor)) * factor
+        before_small, after_small = functional.avg_pool2d(before, factor), functional.avg_pool2d(after, factor)
+        found = least_squares(before_small, after_small, self.window, self.firmness) * factor
         return functional.interpolate(found, size=before.shape[-2:], mode="bilinear")
 
 
-def _block(ins: int, outs: int, stride: int = 1) -> nn.Sequential:
-    """Return two 3 x 3 convolutions with group normalisation."""
-    groups = math.gcd(8, outs)
+def _block(ins: int, outs: int, groups: int, stride: int = 1) -> nn.Sequential:
+    """Return two 3 x 3 convolutions with group normalisation, in as many groups as part the channels."""
+    groups = math.gcd(groups, outs)
     first, second = nn.Conv2d(ins, outs, 3, stride, padding=1, bias=False), nn.Conv2d(outs, outs, 3, padding=1, bias=False)
     return nn.Sequential(first, nn.GroupNorm(groups, outs), nn.ReLU(), second, nn.GroupNorm(groups, outs), nn.ReLU())
 
@@ -322,15 +394,16 @@ class FusionLayer(nn.Module):
     Args:
         tokens, dim, heads: sizes.
         fusion: where tokens are mixed: ``before`` attention, ``after`` it, or ``none``.
+        expansion: hidden units of the perceptron, in lengths of a token.
     """
 
-    def __init__(self, tokens: int, dim: int, heads: int, fusion: Fusion) -> None:
+    def __init__(self, tokens: int, dim: int, heads: int, fusion: Fusion, expansion: int) -> None:
         super().__init__()
         self.fusion = fusion
         self.mix = nn.Parameter(torch.eye(tokens)) if fusion != "none" else None  # at first each token is itself
         self.before, self.after = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attend = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.think = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.think = nn.Sequential(nn.Linear(dim, expansion * dim), nn.GELU(), nn.Linear(expansion * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, tokens, dim)."""
@@ -341,19 +414,22 @@ class FusionLayer(nn.Module):
 
 
 class LocalFusion(nn.Module):
-    """Within a region: 16 patches of 7 x 7 attend to each other and become one vector; weights are shared between regions."""
+    """Within a region: its patches attend to each other and become one vector; weights are shared between regions."""
 
-    def __init__(self, channels: int, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
+    def __init__(
+        self, channels: int, regions: int, grid: int, patch: int, dim: int, depth: int, heads: int, fusion: Fusion, expansion: int
+    ) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(channels, dim, 7, stride=7)
-        self.position = nn.Parameter(0.02 * torch.randn(16, dim))
+        patches = (grid // patch) ** 2
+        self.embed = nn.Conv2d(channels, dim, patch, stride=patch)
+        self.position = nn.Parameter(0.02 * torch.randn(patches, dim))
         self.region = nn.Parameter(0.02 * torch.randn(regions, 1, dim))
-        self.layers = nn.Sequential(*(FusionLayer(16, dim, heads, fusion) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(patches, dim, heads, fusion, expansion) for _ in range(depth)))
 
     def forward(self, regions: Tensor) -> Tensor:
-        """Return (B, R, dim) from (B, R, 2 or 3, 28, 28)."""
+        """Return (B, R, dim) from (B, R, 2 or 3, grid, grid)."""
         batch, count = regions.shape[:2]
-        tokens = self.embed(regions.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B R, 16, dim)
+        tokens = self.embed(regions.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B R, patches, dim)
         tokens = tokens.unflatten(0, (batch, count)) + self.position + self.region
         return self.layers(tokens.flatten(0, 1)).mean(dim=1).unflatten(0, (batch, count))
 
@@ -361,9 +437,9 @@ class LocalFusion(nn.Module):
 class GlobalFusion(nn.Module):
     """Between regions: one token each."""
 
-    def __init__(self, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
+    def __init__(self, regions: int, dim: int, depth: int, heads: int, fusion: Fusion, expansion: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(FusionLayer(regions, dim, heads, fusion) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(regions, dim, heads, fusion, expansion) for _ in range(depth)))
 
     def forward(self, regions: Tensor) -> Tensor:
         """Return (B, R, dim) from (B, R, dim)."""
@@ -372,18 +448,21 @@ class GlobalFusion(nn.Module):
 
 
 class FullFaceFusion(nn.Module):
-    """The whole displacement in 49 patches, the regions' tokens and a class token: what the class token has gathered is read."""
+    """The whole displacement in patches, the regions' tokens and a class token: what the class token has gathered is read."""
 
-    def __init__(self, channels: int, regions: int, dim: int, depth: int, heads: int, fusion: Fusion) -> None:
+    def __init__(
+        self, channels: int, regions: int, grid: int, patch: int, dim: int, depth: int, heads: int, fusion: Fusion, expansion: int
+    ) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(channels, dim, 8, stride=8)
-        self.position = nn.Parameter(0.02 * torch.randn(49, dim))
+        self.grid, patches = grid, (grid // patch) ** 2
+        self.embed = nn.Conv2d(channels, dim, patch, stride=patch)
+        self.position = nn.Parameter(0.02 * torch.randn(patches, dim))
         self.token = nn.Parameter(0.02 * torch.randn(1, dim))
-        self.layers = nn.Sequential(*(FusionLayer(1 + regions + 49, dim, heads, fusion) for _ in range(depth)))
+        self.layers = nn.Sequential(*(FusionLayer(1 + regions + patches, dim, heads, fusion, expansion) for _ in range(depth)))
 
     def forward(self, motion: Tensor, regions: Tensor) -> Tensor:
         """Return (B, dim) from (B, 2 or 3, H, W) and (B, R, dim)."""
-        small = functional.interpolate(motion, size=(56, 56), mode="bilinear", antialias=True)
+        small = functional.interpolate(motion, size=(self.grid, self.grid), mode="bilinear", antialias=True)
         patches = self.embed(small).flatten(2).transpose(1, 2) + self.position
         token = self.token.expand(len(motion), 1, -1)
         out: Tensor = self.layers(torch.cat([token, regions, patches], dim=1))

@@ -2,15 +2,17 @@
 
 What the abstract says is the paper's: a separator parts onset and apex into shape and texture, a motion extractor reads the two shapes, the
 apex is rebuilt from the motion and the onset's texture, a contrastive loss stands beside that, both are learnt first and from macro-expressions
-too, and then a recognition network that reads the motion is tuned. Every layer and number is ours; the numbers are arguments but for the grids
-(motion at a quarter of the frame, texture at half), how far a positive pair is changed, the projection's cells and length, and what is turned up by
-16. The roles of shape and texture are read as in learned motion magnification (Oh et al., ECCV 2018).
+too, and then a recognition network that reads the motion is tuned. Every layer and number is ours, and the numbers are arguments. The roles of
+shape and texture are read as in learned motion magnification (Oh et al., ECCV 2018). No arguments are what comes with a part's source: halves from
+octave to octave and from stage to stage, residual blocks of two convolutions of 3 x 3 (He et al., CVPR 2016), the extractor's last weights, which
+begin small (0.01) so that it begins at least squares; nor what is measured only: the tenth of a frame that moves most.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from torch.nn import functional
 
 from merbench.batch import Batch, Frame, Inputs
 from merbench.displacement import agreement, even, least_squares, median, warp
+from merbench.errors import UserError
 from merbench.layers import KeyedDropout, KeyedUniform
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
@@ -37,11 +40,11 @@ class MoExt(Method):
 
     Args:
         classes: number of classes.
-        size: height and width of the frames, pixels, a multiple of 16.
+        size: height and width of the frames, pixels, a multiple of the motion's cells as they are projected (16 pixels), and of the texture's.
         width: channels of the separator.
         blocks: residual blocks of the separator's trunk and of each of its heads.
         octaves: of the shapes' pyramid from which the displacement starts.
-        more: channels of the motion beside its displacement.
+        more: channels of the motion beside its displacement, one at least.
         decoder: residual blocks of the decoder.
         residual: the decoder tells what to add to the onset as the motion moves it; otherwise it makes the whole frame.
         widths: channels of the recognition network's stages, each but the first at half the size.
@@ -55,7 +58,30 @@ class MoExt(Method):
             pre-trained.
         steady: the median of each channel of a clip's motion is subtracted before recognition: what moves everywhere is the head.
         dropout: before the last linear layer.
+        motion_cell: pixels of the frame along a cell of the motion, a power of 2 from 2.
+        texture_cell: pixels of the frame along a cell of the texture, 1 or 2.
+        broad: channels of extractor, texture and decoder, in widths of the separator.
+        gain: by which differences of shapes and of textures are turned up, a few grey levels of 255 as they are; what the decoder adds is turned
+            down by as much.
+        window: height and width of the windows of least squares, pixels of each octave, odd.
+        firmness: of least squares, added to the diagonal of each window's equations; squared gradients of shapes of deviation 1.
+        cells: along a side of the motion, from which the contrastive loss tells pairs apart.
+        projection: hidden units and length of what these become.
+        turned: how far a positive pair is turned at most, degrees.
+        scaled: by what share of its size it grows or shrinks at most.
+        shifted: how far it is moved at most along each side, in halves of that side.
+        relit: by how much its brightness changes at most, from black to white 1.
+        contrasted: by what share its contrast changes at most.
+        parts: along a side of the face, by which recognition reads it: 2 for quarters.
+
+    Raises:
+        ValueError, UserError: a number means nothing, or would change nothing.
     """
+
+    later = (
+        *("motion_cell", "texture_cell", "broad", "gain", "window", "firmness", "cells", "projection"),
+        *("turned", "scaled", "shifted", "relit", "contrasted", "parts"),
+    )
 
     card = Card(
         title="Micro-Expression Recognition by Motion Feature Extraction based on Pre-training (MoExt)",
@@ -69,7 +95,7 @@ class MoExt(Method):
             "out is in neither.",
             "The extractor starts from the least-squares displacement (Lucas and Kanade) between the two shapes, in closed form, and corrects it; a "
             "convolutional extractor on the shapes' difference recognised nothing on clips of others (tried on rendered faces).",
-            "Motion is told on a grid of a quarter of the frame, in a displacement and a few channels more: too little to carry the apex past the "
+            "Motion is told on a grid of a quarter of the frame (method.motion_cell), in a displacement and a few channels more: too little to carry the apex past the "
             "texture.",
             "The decoder moves the onset and its texture by the displacement and adds what is missing; method.residual=false has it make the whole frame.",
             "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
@@ -100,14 +126,49 @@ class MoExt(Method):
         pace: float = 0.1,
         steady: bool = True,
         dropout: float = 0.3,
+        motion_cell: int = 4,
+        texture_cell: int = 2,
+        broad: int = 2,
+        gain: float = 16.0,
+        window: int = 5,
+        firmness: float = 5e-3,
+        cells: int = 4,
+        projection: tuple[int, int] = (128, 64),
+        turned: float = 9.0,
+        scaled: float = 0.1,
+        shifted: float = 0.1,
+        relit: float = 0.1,
+        contrasted: float = 0.2,
+        parts: int = 2,
     ) -> None:
         super().__init__(classes)
-        if octaves < 1 or size % 16 or size % 2 ** (octaves - 1):
+        for name, value, fits, wanted in (
+            ("more", more, more > 0, "a whole number from 1: what is no displacement, such as light, needs a channel"),
+            ("motion_cell", motion_cell, 2 <= motion_cell <= size and motion_cell.bit_count() == 1, f"a power of 2 from 2 to {size}"),
+            ("texture_cell", texture_cell, texture_cell in (1, 2), "1 or 2"),
+            ("broad", broad, broad > 0, "a whole number from 1"),
+            ("gain", gain, gain > 0, "a number above 0"),
+            ("window", window, window % 2 == 1 and 3 <= window <= size, f"an odd number from 3 to the {size} pixels of a frame"),
+            ("firmness", firmness, firmness > 0, "a number above 0: where there is no texture, nothing else holds the equations"),
+            ("cells", cells, cells > 0, "a whole number from 1"),
+            ("projection", projection, min(projection) > 0, "two whole numbers from 1"),
+            ("turned", turned, 0 <= turned <= 180, "degrees from 0 to 180"),
+            ("scaled", scaled, 0 <= scaled < 1, "a share from 0 to below 1"),
+            ("shifted", shifted, 0 <= shifted <= 1, "halves of a side from 0 to 1"),
+            ("relit", relit, 0 <= relit <= 1, "a number from 0 to 1, from black to white"),
+            ("contrasted", contrasted, 0 <= contrasted < 1, "a share from 0 to below 1"),
+            ("parts", parts, parts > 0, "a whole number from 1"),
+        ):
+            if not fits:
+                raise UserError(f"{name} is {value}", where=f"method.{name}", remedy=f"give {wanted}")
+        if octaves < 1 or size % 2 ** (octaves - 1):
+            raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times" if octaves > 0 else "there is no octave")
+        if size % (motion_cell * cells) or size % texture_cell:
             raise ValueError(
-                f"frames of {size} pixels cannot be halved {max(4, octaves - 1)} times" if octaves > 0 else "there is no octave"
+                f"frames of {size} pixels cannot be parted into cells of {texture_cell}, and of {motion_cell} into {cells} x {cells} parts"
             )
-        if not widths or size // 4 <= 2 ** (len(widths) - 1):
-            raise ValueError(f"{len(widths)} stages of recognition leave no quarters of a face of {size} pixels")
+        if not widths or -(-(size // motion_cell) // 2 ** (len(widths) - 1)) < parts:
+            raise ValueError(f"{len(widths)} stages of recognition leave no {parts} x {parts} parts of a face of {size} pixels")
         if pretraining and not (reconstruction or contrastive):
             raise ValueError("pre-training with neither reconstruction nor contrastive loss learns nothing; pretraining=0 leaves it out")
         if min(reconstruction, contrastive, emphasis) < 0 or temperature <= 0:
@@ -123,12 +184,13 @@ class MoExt(Method):
         self.pretraining, self.reconstruction, self.emphasis = pretraining, reconstruction, emphasis
         self.contrastive, self.temperature = contrastive, temperature
         rebuilds = pretraining > 0 and reconstruction > 0
-        self.separator = Separator(width, blocks, texture=rebuilds)
-        self.extractor = Extractor(width, octaves, more, CANONICAL / size)
-        self.decoder = Decoder(2 * width, 2 + more, decoder) if rebuilds else None
-        self.project = Projection(2 + more) if pretraining and contrastive else None
+        self.motion_cell, self.change = motion_cell, Change(turned, scaled, shifted, relit, contrasted)
+        self.separator = Separator(width, blocks, broad, texture_cell, texture=rebuilds)
+        self.extractor = Extractor(width, octaves, more, CANONICAL / size, motion_cell, broad, gain, window, firmness)
+        self.decoder = Decoder(width, broad, texture_cell, 2 + more, decoder, gain) if rebuilds else None
+        self.project = Projection(2 + more, cells, *projection) if pretraining and contrastive else None
         self.changes = KeyedUniform()
-        self.recogniser = Recogniser(2 + more, widths, dropout, classes)
+        self.recogniser = Recogniser(2 + more, widths, parts, dropout, classes)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return pre-training on pairs without labels, and recognition."""
@@ -165,7 +227,7 @@ class MoExt(Method):
             found["rebuilt"] = self.rebuilt(onset, motion, features)
         if self.project is not None:
             found["anchor"] = self.project(motion)
-            found["positive"] = self.project(self.motion(*changed(batch, self.changes(onset[:, 0, 0, :DRAWS])))[0])
+            found["positive"] = self.project(self.motion(*changed(batch, self.changes(onset[:, 0, 0, :DRAWS]), self.change))[0])
         return found
 
     def pretraining_loss(self, outputs: Outputs, batch: Batch) -> Outputs:
@@ -216,7 +278,7 @@ class MoExt(Method):
         return found
 
     def motion(self, onset: Tensor, apex: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the motion between two frames (B, 2 + more, H/4, W/4), and what the onset's texture is read from."""
+        """Return the motion between two frames (B, 2 + more, H / motion_cell, W / motion_cell), and what the onset's texture is read from."""
         before, features = self.separator(onset)
         after, _ = self.separator(apex)
         return self.extractor(before, after), features
@@ -231,24 +293,25 @@ class MoExt(Method):
 
     def _field(self, motion: Tensor) -> Tensor:
         """Return the motion's displacement in pixels of the frame, (B, 2, H, W)."""
-        return functional.interpolate(motion[:, :2], scale_factor=4.0, mode="bilinear") * (self.size / CANONICAL)
+        return functional.interpolate(motion[:, :2], scale_factor=float(self.motion_cell), mode="bilinear") * (self.size / CANONICAL)
 
 
 class Separator(nn.Module):
-    """Parts a frame into its shape, at full size because small motion is lost on a coarser grid, and its texture, at half of it.
+    """Parts a frame into its shape, at full size because small motion is lost on a coarser grid, and its texture.
 
     Args:
-        width: channels; twice as many for the texture.
+        width: channels.
         blocks: residual blocks of the trunk and of each head.
+        broad, cell: channels of the texture, in widths, and pixels along one of its cells.
         texture: whether there is a head for it.
     """
 
-    def __init__(self, width: int, blocks: int, texture: bool) -> None:
+    def __init__(self, width: int, blocks: int, broad: int, cell: int, texture: bool) -> None:
         super().__init__()
         self.trunk = nn.Sequential(_conv(3, width), nn.ReLU(), *(Block(width) for _ in range(blocks)))
         self.shape = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        wide = (Block(2 * width) for _ in range(blocks))
-        self.texture = nn.Sequential(_conv(width, 2 * width, stride=2), nn.ReLU(), *wide) if texture else None
+        wide = (Block(broad * width) for _ in range(blocks))
+        self.texture = nn.Sequential(_conv(width, broad * width, stride=cell), nn.ReLU(), *wide) if texture else None
 
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shape (B, width, H, W) of frames (B, 3, H, W) in [0, 1], and the features from which ``texture`` makes theirs."""
@@ -264,21 +327,27 @@ class Extractor(nn.Module):
         octaves: of the shapes' pyramid whose least-squares displacements are read; the finest is what the correction is added to.
         more: channels beside the displacement.
         scale: pixels of the 224-pixel face for one of the frame.
+        cell: pixels of the frame along a cell of the motion.
+        broad, gain, window, firmness: as in `MoExt`.
     """
 
-    def __init__(self, width: int, octaves: int, more: int, scale: float) -> None:
+    def __init__(
+        self, width: int, octaves: int, more: int, scale: float, cell: int, broad: int, gain: float, window: int, firmness: float
+    ) -> None:
         super().__init__()
-        self.octaves, self.scale = octaves, scale
-        first, second = _conv(width + 2 * octaves, 2 * width, stride=2), _conv(2 * width, 2 * width, stride=2)
-        self.layers = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), Block(2 * width))
-        self.correct, self.beside = _conv(2 * width, 2), _conv(2 * width, more)
+        self.octaves, self.scale, self.cell, self.gain, self.window, self.firmness = octaves, scale, cell, gain, window, firmness
+        wide = broad * width
+        ins = (width + 2 * octaves, *(wide for _ in range(cell.bit_length() - 2)))  # as many halves as lead to the cells
+        halves = (part for channels in ins for part in (_conv(channels, wide, stride=2), nn.ReLU()))
+        self.layers = nn.Sequential(*halves, Block(wide))
+        self.correct, self.beside = _conv(wide, 2), _conv(wide, more)
         nn.init.normal_(self.correct.weight, std=1e-2)  # at first the displacement is that of least squares
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """Return (B, 2 + more, H/4, W/4) from (B, width, H, W) each."""
+        """Return (B, 2 + more, H / cell, W / cell) from (B, width, H, W) each."""
         fields = self._octaves(_centred(before), _centred(after))
-        x = self.layers(torch.cat([16 * (after - before), *fields], dim=1))  # turned up: frames differ by a few grey levels of 255
-        return torch.cat([functional.avg_pool2d(fields[0], 4) + self.correct(x), self.beside(x)], dim=1)
+        x = self.layers(torch.cat([self.gain * (after - before), *fields], dim=1))  # turned up: frames differ by a few grey levels of 255
+        return torch.cat([functional.avg_pool2d(fields[0], self.cell) + self.correct(x), self.beside(x)], dim=1)
 
     def _octaves(self, before: Tensor, after: Tensor) -> list[Tensor]:
         """Return the displacement of least squares in ever smaller shapes, each at full size."""
@@ -287,54 +356,65 @@ class Extractor(nn.Module):
         for octave in range(self.octaves):
             if octave:
                 before, after = functional.avg_pool2d(before, 2), functional.avg_pool2d(after, 2)
-            field = least_squares(before, after) * (2**octave * self.scale)
+            field = least_squares(before, after, self.window, self.firmness) * (2**octave * self.scale)
             found.append(functional.interpolate(field, size=size, mode="bilinear") if octave else field)
         return found
 
 
 class Decoder(nn.Module):
-    """Makes a frame, or what is to be added to one, from motion and texture."""
+    """Makes a frame, or what is to be added to one, from motion and texture.
 
-    def __init__(self, width: int, motion: int, blocks: int) -> None:
+    Args:
+        width: channels of a shape; so many stand before the last layer.
+        broad, cell: channels of the texture and within the decoder, in widths, and pixels of the frame along one of the texture's cells.
+        motion: channels of the motion.
+        blocks: residual blocks.
+        gain: as in `MoExt`.
+    """
+
+    def __init__(self, width: int, broad: int, cell: int, motion: int, blocks: int, gain: float) -> None:
         super().__init__()
-        self.join = nn.Sequential(_conv(2 * width + motion, width), nn.ReLU(), *(Block(width) for _ in range(blocks)))
-        self.last = nn.Sequential(_conv(width, width // 2), nn.ReLU(), _conv(width // 2, 3))
+        self.cell, self.gain, wide = cell, gain, broad * width
+        self.join = nn.Sequential(_conv(2 * wide + motion, wide), nn.ReLU(), *(Block(wide) for _ in range(blocks)))
+        self.last = nn.Sequential(_conv(wide, width), nn.ReLU(), _conv(width, 3))
 
     def forward(self, motion: Tensor, texture: Tensor, field: Tensor) -> Tensor:
-        """Return (B, 3, H, W) from (B, motion, H/4, W/4), (B, width, H/2, W/2) and the motion's displacement (B, 2, H, W), pixels of the frame."""
-        carried = warp(texture, -functional.avg_pool2d(field, 2) / 2)
+        """Return (B, 3, H, W) from motion and texture on their grids, and the motion's displacement (B, 2, H, W), pixels of the frame."""
+        carried = warp(texture, -functional.avg_pool2d(field, self.cell) / self.cell)
         motion = functional.interpolate(motion, size=texture.shape[-2:], mode="bilinear")
-        x = self.join(torch.cat([carried, 16 * (carried - texture), motion], dim=1))
-        out: Tensor = self.last(functional.interpolate(x, scale_factor=2.0, mode="bilinear")) / 16
+        x = self.join(torch.cat([carried, self.gain * (carried - texture), motion], dim=1))
+        out: Tensor = self.last(functional.interpolate(x, scale_factor=float(self.cell), mode="bilinear")) / self.gain
         return out
 
 
 class Projection(nn.Module):
-    """Motion in 4 x 4 cells as a vector of length 1, by which pairs are told apart."""
+    """Motion in cells x cells parts as a vector of length 1, by which pairs are told apart."""
 
-    def __init__(self, motion: int, dim: int = 64) -> None:
+    def __init__(self, motion: int, cells: int, hidden: int, dim: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(16 * motion, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim))
+        self.cells = cells
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(cells**2 * motion, hidden), nn.ReLU(), nn.Linear(hidden, dim))
 
     def forward(self, motion: Tensor) -> Tensor:
         """Return (B, dim)."""
-        return functional.normalize(self.layers(functional.avg_pool2d(motion, motion.shape[-1] // 4)), dim=1)
+        return functional.normalize(self.layers(functional.avg_pool2d(motion, motion.shape[-1] // self.cells)), dim=1)
 
 
 class Recogniser(nn.Module):
-    """A residual network (ResNet-18's blocks, fewer and narrower) on the motion, read by quarters of the face."""
+    """A residual network (ResNet-18's blocks, fewer and narrower) on the motion, read by parts x parts of the face."""
 
-    def __init__(self, motion: int, widths: tuple[int, ...], dropout: float, classes: int) -> None:
+    def __init__(self, motion: int, widths: tuple[int, ...], parts: int, dropout: float, classes: int) -> None:
         super().__init__()
+        self.parts = parts
         pairs = enumerate(zip((motion, *widths[:-1]), widths, strict=True))
         self.stages = nn.Sequential(nn.BatchNorm2d(motion), *(Step(ins, outs, 2 if place else 1) for place, (ins, outs) in pairs))
-        self.head = nn.Sequential(nn.Flatten(), KeyedDropout(dropout), nn.Linear(4 * widths[-1], classes))
+        self.head = nn.Sequential(nn.Flatten(), KeyedDropout(dropout), nn.Linear(parts**2 * widths[-1], classes))
 
     def forward(self, motion: Tensor) -> Tensor:
         """Return (B, classes)."""
         x = self.stages(motion)
-        side = x.shape[-1]
-        out: Tensor = self.head(functional.avg_pool2d(x, (side + 1) // 2, side // 2))  # of an odd side the quarters share the middle
+        side, step = x.shape[-1], x.shape[-1] // self.parts
+        out: Tensor = self.head(functional.avg_pool2d(x, side - (self.parts - 1) * step, step))  # of an odd side quarters share the middle
         return out
 
 
@@ -365,21 +445,34 @@ class Block(nn.Module):
         return out
 
 
-def changed(batch: Batch, draws: Tensor) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Change:
+    """How far a positive pair is changed at most: degrees, shares of its size, halves of a side, from black to white, shares of its contrast."""
+
+    turned: float
+    scaled: float
+    shifted: float
+    relit: float
+    contrasted: float
+
+
+def changed(batch: Batch, draws: Tensor, most: Change) -> tuple[Tensor, Tensor]:
     """Return onset and apex turned, scaled, shifted and relit: each pair in its own way, both frames of it alike, or it would be motion.
 
     Args:
         batch: with ``onset`` and ``apex``.
-        draws: (B, DRAWS), in [0, 1).
+        draws: (B, DRAWS), in [0, 1); a half changes nothing.
+        most: how far.
     """
     turn, scale, right, down, light, contrast = ((2 * draws - 1)[:, place, None, None] for place in range(DRAWS))
-    turn, scale = math.radians(9) * turn, 1 + 0.1 * scale
+    turn, scale = math.radians(most.turned) * turn, 1 + most.scaled * scale
     cos, sin = scale * torch.cos(turn), scale * torch.sin(turn)
     side = torch.linspace(-1, 1, batch["onset"].shape[-1], device=draws.device, dtype=draws.dtype)
     y, x = side[:, None], side
-    places = torch.stack([cos * x - sin * y + 0.1 * right, sin * x + cos * y + 0.1 * down], dim=-1)  # (B, H, W, 2), from -1 to 1
+    right, down = most.shifted * right, most.shifted * down
+    places = torch.stack([cos * x - sin * y + right, sin * x + cos * y + down], dim=-1)  # (B, H, W, 2), from -1 to 1
     onset, apex = (
-        0.5 + (1 + 0.2 * contrast[..., None]) * (frame - 0.5) + 0.1 * light[..., None]
+        0.5 + (1 + most.contrasted * contrast[..., None]) * (frame - 0.5) + most.relit * light[..., None]
         for frame in (
             functional.grid_sample(frame, places, align_corners=True, padding_mode="border") for frame in (batch["onset"], batch["apex"])
         )
