@@ -5,7 +5,7 @@ from __future__ import annotations
 from merbench.errors import UserError
 
 
-def check(name: str, value: float, right: bool, wanted: str) -> None:
+def check(name: str, value: object, right: bool, wanted: str) -> None:
     """Refuse a value that means nothing.
 
     Args:

@@ -317,7 +317,7 @@ def test_what_means_nothing_is_refused(arguments: dict[str, Any], why: str) -> N
     ],
 )
 def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"^{name} is {value}\n") as refused:
+    with pytest.raises(UserError, match=rf"^method.{name} is {value}\n") as refused:
         made(**{name: value})
     assert refused.value.where == f"method.{name}"
     assert refused.value.remedy

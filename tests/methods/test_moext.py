@@ -357,7 +357,7 @@ def test_what_is_left_out_is_not_there() -> None:
 def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(UserError) as refused:
         made(**{name: value})
-    assert (refused.value.what, refused.value.where) == (f"{name} is {value}", f"method.{name}")
+    assert (refused.value.what, refused.value.where) == (f"method.{name} is {value}", f"method.{name}")
     assert refused.value.remedy
 
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from merbench.arguments import check
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.displacement import agreement, crop, dynamic_image, even, least_squares, median, roughness, ssim, warp
-from merbench.errors import UserError
 from merbench.layers import KeyedDropout, KeyedUniform
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
@@ -181,8 +181,7 @@ class FRLDGT(Method):
             ("structure", structure, 0 <= structure <= 1, "a share from 0 to 1"),
             ("swapped", swapped, 0 <= swapped <= 1, "a share from 0 to 1"),
         ):
-            if not fits:
-                raise UserError(f"{name} is {value}", where=f"method.{name}", remedy=f"give {wanted}")
+            check(name, value, fits, wanted)
         if shift <= -1:
             raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
         if motion != "learned" and (apex != "annotated" or shift):

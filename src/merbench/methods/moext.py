@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from merbench.arguments import check
 from merbench.batch import Batch, Frame, Inputs
 from merbench.displacement import agreement, even, least_squares, median, warp
-from merbench.errors import UserError
 from merbench.layers import KeyedDropout, KeyedUniform
 from merbench.method import METHODS, Card, Method, Outputs, Stage
 
@@ -159,8 +159,7 @@ class MoExt(Method):
             ("contrasted", contrasted, 0 <= contrasted < 1, "a share from 0 to below 1"),
             ("parts", parts, parts > 0, "a whole number from 1"),
         ):
-            if not fits:
-                raise UserError(f"{name} is {value}", where=f"method.{name}", remedy=f"give {wanted}")
+            check(name, value, fits, wanted)
         if octaves < 1 or size % 2 ** (octaves - 1):
             raise ValueError(f"frames of {size} pixels cannot be halved {octaves - 1} times" if octaves > 0 else "there is no octave")
         if size % (motion_cell * cells) or size % texture_cell:
