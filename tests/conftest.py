@@ -38,12 +38,6 @@ settings.register_profile("steady", derandomize=True, deadline=None)  # how long
 settings.load_profile("steady")  # what is red today was red yesterday; other examples: --hypothesis-profile default
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores: many tests wait for others to start, to be interrupted, or to end."""
-    return (os.cpu_count() or 1) + 1
-
-
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder that is made once for all processes of a test run, by whichever needs it first. Tests do not write into it.
 

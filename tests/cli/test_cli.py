@@ -222,7 +222,7 @@ def test_methods_tell_what_is_the_papers(cli: Cli) -> None:
     for name in ("ststnet", "svm_flow", "prior", "majority"):
         assert name in found
     card = cli("methods", "ststnet").out
-    for part in ("1902.03634", "1,683", "method.widths=(3, 5, 8)", "departure", "network: port"):
+    for part in ("1902.03634", "1,683", "method.widths=[3, 5, 8]", "departure", "network: port"):
         assert part in card
 
 

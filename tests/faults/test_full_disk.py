@@ -98,6 +98,7 @@ def test_results_on_a_full_and_on_a_read_only_disk(with_flow: Path) -> None:
     assert len(contents(whole, ".parquet")) == 16
 
 
+@pytest.mark.torture  # results on a full disk, and preparation that is killed, are looked at on every run
 def test_a_disk_that_is_full_while_preparing(rendered: Rendered, here: Path) -> None:
     """Four clips of about 0.8 MB, and the set that is made of them: first a clip does not fit, then the set."""
     prepare = ["merbench", "prepare", "smic", "--source", "synthetic", "--workers", "2"]

@@ -48,6 +48,11 @@ def judge(clips: tuple[Scene, ...]) -> list[Judged]:
     return [_judge(scene, with_onset=index % 9 == 0, with_flow=third and index % 18 == 0) for index, scene in enumerate(clips)]
 
 
+def judge_third(clips: tuple[Scene, ...]) -> list[Judged]:
+    """Judge the clips of one person as `judge` does, or none where the person is not one of every third."""
+    return judge(clips) if sum(map(ord, clips[0].clip.subject)) % 3 == 0 else []
+
+
 def judge_all(clips: tuple[Scene, ...]) -> list[Judged]:
     """Judge the clips of one person, each with onset and TV-L1."""
     return [_judge(scene, with_onset=True, with_flow=True) for scene in clips]
@@ -98,6 +103,12 @@ def judged() -> list[Judged]:
     return all_clips(judge)
 
 
+@pytest.fixture(scope="module")
+def some() -> list[Judged]:
+    """Return the clips of every third person."""
+    return all_clips(judge_third)
+
+
 def fold(task: tuple[str, list[Judged], str]) -> list[tuple[int, int]]:
     """Return (label, prediction) of a held-out subject's clips."""
     subject, clips, view = task
@@ -121,27 +132,30 @@ def uf1_of(clips: list[Judged], view: str) -> float:
     return float(scores.uf1(scores.confusion(pairs[:, 0], pairs[:, 1], 3)))
 
 
+@pytest.mark.torture
 def test_there_are_442_clips_of_68_people(judged: list[Judged]) -> None:
     assert (len(judged), len({clip.subject for clip in judged})) == (442, 68)
 
 
-def test_action_units_alone_decide_the_class(judged: list[Judged]) -> None:
-    assert all(clip.by_units == CLASSES[clip.label] for clip in judged)
+def test_action_units_alone_decide_the_class(some: list[Judged]) -> None:
+    assert len({clip.subject for clip in some}) > 15
+    assert all(clip.by_units == CLASSES[clip.label] for clip in some)
 
 
-def test_dlib_finds_the_faces(judged: list[Judged]) -> None:
-    looked_for = [clip.found for clip in judged if clip.found is not None]
-    assert len(looked_for) > 80
+def test_dlib_finds_the_faces(some: list[Judged]) -> None:
+    looked_for = [clip.found for clip in some if clip.found is not None]
+    assert len(looked_for) > 20
     share = np.mean(looked_for)
     assert share >= 0.95, f"only {share:.1%} of the faces are found"
 
 
-def test_tvl1_is_near_the_truth(judged: list[Judged]) -> None:
-    errors = [clip.error for clip in judged if clip.error is not None]
+def test_tvl1_is_near_the_truth(some: list[Judged]) -> None:
+    errors = [clip.error for clip in some if clip.error is not None]
     assert len(errors) >= 20, "of three databases"
     assert np.median(errors) < 0.3, f"the median endpoint error is {np.median(errors):.2f} pixels of the 224-pixel face"
 
 
+@pytest.mark.torture
 def test_the_true_motion_tells_the_class(judged: list[Judged]) -> None:
     assert uf1_of(judged, "truth") > 0.95
 
@@ -155,6 +169,7 @@ def test_tvl1_flow_tells_the_class_as_well_as_real_flow_does() -> None:
     assert 0.28 < uf1_of(clips, "onset") < 0.40
 
 
+@pytest.mark.torture
 def test_a_face_at_rest_does_not_tell_the_class(judged: list[Judged]) -> None:
     found = uf1_of(judged, "onset")
     assert 0.26 < found < 0.42, f"guessing scores 0.34 with a deviation of 0.03; the onset alone scores {found:.2f}"
