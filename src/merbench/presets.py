@@ -19,6 +19,9 @@ from merbench.config import LONGEST, Data, Preset, Request, Training, canonical,
 from merbench.errors import UserError
 from merbench.registry import nearest
 
+COMMAND_LINE = "the command line"
+"""Where an override is at fault: how messages about one begin to say so."""
+
 MOST = {"epochs": 10_000, "batch": 1_000_000, "decay_every": 10_000}
 """Whole numbers of training that mean something; papers train for 900 epochs, and all sets together have a few thousand clips."""
 
@@ -60,7 +63,7 @@ def resolve(
     """
     schema = _schema(method, constructor)
     settled = _merge(schema, _preset_files(method, preset, own))
-    asked = _merge(settled, [(f"the command line: {' '.join(overrides)}"[:300], _dotlist(overrides))])
+    asked = _merge(settled, [(f"{COMMAND_LINE}: {' '.join(overrides)}"[:300], _dotlist(overrides))])
     training = typing.cast(Training, OmegaConf.to_object(asked.training))
     check(training)
     return Request(
@@ -151,16 +154,14 @@ def _dotlist(overrides: Sequence[str]) -> DictConfig:
         key, equals, _ = item.partition("=")
         if not equals or not key.strip():
             raise UserError(
-                f"'{item}' is no override", where="the command line", remedy="write key=value, as in training.epochs=20 or method.c=3"
+                f"'{item}' is no override", where=COMMAND_LINE, remedy="write key=value, as in training.epochs=20 or method.c=3"
             )
         if key.strip() in ("method", "training"):
-            raise UserError(f"'{item[:60]}' names no single setting", where="the command line", remedy="write training.epochs=20, say")
+            raise UserError(f"'{item[:60]}' names no single setting", where=COMMAND_LINE, remedy="write training.epochs=20, say")
         if any(sign.isdecimal() and not sign.isascii() for sign in item):
-            raise UserError(
-                f"'{item}' has digits of another script", where="the command line", remedy="write the number with the digits 0 to 9"
-            )
+            raise UserError(f"'{item}' has digits of another script", where=COMMAND_LINE, remedy="write the number with the digits 0 to 9")
         if "${" in item or "???" in item:
-            raise UserError(f"'{item}' has no value of its own", where="the command line", remedy="write the value itself")
+            raise UserError(f"'{item}' has no value of its own", where=COMMAND_LINE, remedy="write the value itself")
         try:
             guard.parse_yaml(item.partition("=")[2].encode(errors="surrogateescape"))
             OmegaConf.from_dotlist([item])

@@ -30,22 +30,32 @@ def asked(method: str, name: str | None, overrides: Sequence[str]) -> tuple[Abla
     return ablations.asked(method, name, overrides)
 
 
-def planned(ablation: Ablation, name: str, plan: Callable[[Sequence[str]], Plan]) -> Plan | str:
+def planned(ablation: Ablation, method: str, name: str, plan: Callable[[Sequence[str]], Plan]) -> Plan | str:
     """Return an ablation's plan; where all are asked for and the data cannot bear this one, why not, so that the others are run.
 
     Why not is told at once, not only hours later in the table: it may be a slip in a file of one's own.
 
+    Args:
+        ablation: whose settings are planned.
+        method: a method's name, or the path of its own file.
+        name: what is asked for: an ablation, or ``all``.
+        plan: makes a plan of overrides; the whole method's could be made.
+
     Raises:
-        UserError: it alone is asked for, and cannot be run.
+        UserError: it alone is asked for, and cannot be run; a slip in its settings is told of the file where they are written.
     """
     try:
         return plan(ablation.overrides)
     except UserError as error:
         from merbench import ablations
         from merbench.cli.progress import console
+        from merbench.presets import COMMAND_LINE
 
         if name != ablations.ALL:
-            raise
+            if not error.where.startswith((COMMAND_LINE, "method.", "training.")):
+                raise
+            where = f"{ablation.name} in {ablations.place(method)}"
+            raise UserError(error.what, where=where, remedy=error.remedy) from error
         console().print(f"the ablation {ablation.name} will not be run: {error.what}", markup=False)
         return error.what
 

@@ -164,7 +164,7 @@ def _bench(
 
     with watching() as watch:
         plans = [plan(*data) for data in settled.runs]
-        ablated = [[(one, ablate.planned(one, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
+        ablated = [[(one, ablate.planned(one, method, ablation or "", partial(plan, *data))) for one in chosen] for data in settled.runs]
     codes, tables = [], []
     for whole, without in zip(plans, ablated, strict=True):
         ablations = [each for _, each in without if not isinstance(each, str)]
