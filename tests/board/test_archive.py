@@ -97,7 +97,7 @@ def test_another_parquet_file_is_none(tmp_path: Path) -> None:
         archive.read(tmp_path / "x.parquet")
 
 
-def _resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def resealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change what an archive says of itself, and seal it anew: anybody can."""
     table = pq.read_table(path)
     about = json.loads(table.schema.metadata[b"merbench-archive"])
@@ -126,11 +126,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_what_is_sealed_anew_is_still_looked_at(path: Path) -> None:
     """`merbench check` would end with a traceback."""
     whole = path.read_bytes()
-    _resealed(path, lambda about: None)
+    resealed(path, lambda about: None)
     archive.read(path)
     for what, change in CHANGES.items():
         path.write_bytes(whole)
-        _resealed(path, change)
+        resealed(path, change)
         with pytest.raises(UserError, match="an archive cannot be read"):
             pytest.fail(f"{what}: {archive.read(path)}"[:200])
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,29 @@ def test_places_are_kept_from_one_board_to_the_next(several: Path, cli: Cli, mon
     assert cli("leaderboard").out == first
     rows = {row["method"]: row["places"]["last"] for row in json.loads(cli("leaderboard", "--format", "json").out)}
     assert rows == {"good": [1, 1], "poor": [2, 2], "hasty": [1, 1]}
+
+
+def test_archives_stand_beside_runs(bare: Path, cli: Cli) -> None:
+    for name, quality, preset in (("good", 1.0, "full"), ("poor", 0.2, "full"), ("hasty", 0.9, "quick")):
+        make_run(bare / "runs", name, quality=quality, preset=preset, scheme="objective-5")
+    expected = cli("leaderboard", "--format", "md").out
+    for name in ("good", "poor", "hasty"):
+        assert cli("archive", name, "--out", f"{name}.parquet").code == 0
+    shutil.move("runs/smic+casme2@published-flow/loso-objective-5/good", "elsewhere")
+    beside = cli("leaderboard", "--archives", ".", "--format", "md")
+    assert (beside.code, beside.err) == (0, "")
+    assert beside.out.startswith(expected.rstrip("\n")), "the same places and cells"
+    assert "Of archives, not of runs in this folder, are 1: good." in beside.out
+    alone = cli("leaderboard", "--archives", "good.parquet", "--archives", "poor.parquet", "--runs", "nowhere")
+    assert alone.out.count("| ") == 0
+    assert "are 2: good, poor" in alone.out
+    assert not Path("nowhere").exists()
+    assert "UF1  1.0000 - " in cli("compare", "good.parquet", "poor").out
+    Path("good.parquet").write_bytes(b"PAR1")
+    hurt = cli("leaderboard", "--archives", ".")
+    assert (hurt.code, "left out: an archive cannot be read" in hurt.err, "poor" in hurt.out) == (0, True, True)
+    assert cli("compare", "good.parquet", "poor").code == 2
+    assert cli("leaderboard", "--archives", "nothing").code == 2
 
 
 def test_measured_beside_published(bare: Path, cli: Cli) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from merbench import guard, scores
+from merbench.board.joined import Table
 from merbench.board.rows import row_of
 from merbench.errors import UserError
 from merbench.foldfile import FAULTS, TOLERANCE, fold_name, write
@@ -83,6 +84,15 @@ class Archive:
     def predicted(self) -> NDArray[np.int64]:
         """Return (S, N) class indices."""
         return np.asarray(self.probabilities.argmax(-1), dtype=np.int64)
+
+    @property
+    def tables(self) -> list[Table]:
+        """Return the predictions, a table a seed, of the one epoch that is kept; where there never was another, it is the chosen one too."""
+        clips = np.array(self.clips)
+        subjects = np.array([clip.rpartition("/")[0] for clip in self.clips])
+        databases = np.array([clip.partition("/")[0] for clip in self.clips])
+        chosen = np.zeros(len(clips), dtype=np.int64) if self.row["epochs"] == 1 else None
+        return [Table(clips, subjects, databases, self.truth, each[None], chosen) for each in self.predicted]
 
     def score(self) -> tuple[float, float]:
         """Return UF1 and UAR, each pooled over all clips, a mean over seeds: counted from the predictions, whatever the row says."""

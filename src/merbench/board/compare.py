@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,30 @@ from merbench.results import Run
 from merbench.scores import Reading
 
 SCORES = {"UF1": scores.uf1, "UAR": scores.uar}
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is compared with another, by one reading.
+
+    Attributes:
+        name, key: as the board calls them.
+        on, protocol, preset: as in `Request`.
+        where: the folder or file.
+        classes: C.
+        table: of the clips.
+        predicted: (seeds, N) class indices of every complete seed.
+    """
+
+    name: str
+    key: str
+    on: str
+    protocol: str
+    preset: str
+    where: Path
+    classes: int
+    table: Table
+    predicted: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,21 +61,41 @@ class Pair:
     tests: dict[str, scores.Paired]
 
 
+def side(run: Run, reading: Reading = "last") -> Side:
+    """Return a run as one side of a comparison.
+
+    Raises:
+        UserError: no seed is complete, or it lacks the reading.
+    """
+    table, predicted = taken(run, reading)
+    request, classes = run.request, len(run.provenance.classes)
+    return Side(request.name, run.path.name, request.data.on, request.protocol, request.preset, run.path, classes, table, predicted)
+
+
 def paired(a: Run, b: Run, reading: Reading = "last") -> Pair:
     """Return the difference of two runs' pooled scores, paired over subjects.
 
     Raises:
         UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
-    (table, first), (other, second) = taken(a, reading), taken(b, reading)
-    if not np.array_equal(table.clips, other.clips) or not np.array_equal(table.truth, other.truth):
+    return paired_sides(side(a, reading), side(b, reading))
+
+
+def paired_sides(a: Side, b: Side) -> Pair:
+    """Return the difference of the pooled scores of two sides by the same reading, paired over subjects.
+
+    Raises:
+        UserError: they have other clips or labels.
+    """
+    table = a.table
+    if not np.array_equal(table.clips, b.table.clips) or not np.array_equal(table.truth, b.table.truth):
         raise UserError(
             "the two runs have other clips or labels; there is nothing to pair",
-            where=f"{a.path} and {b.path}",
+            where=f"{a.where} and {b.where}",
             remedy="compare runs of one table",
         )
-    means, tests = tested(table.truth, first, second, table.subjects, table.databases, len(a.provenance.classes))
-    return Pair(table, (len(first), len(second)), means, tests)
+    means, tests = tested(table.truth, a.predicted, b.predicted, table.subjects, table.databases, a.classes)
+    return Pair(table, (len(a.predicted), len(b.predicted)), means, tests)
 
 
 def tested(
@@ -82,16 +127,29 @@ def compare_runs(a: Run, b: Run, reading: Reading = "last") -> str:
     Raises:
         UserError: they have other clips or labels, no seed is complete, or one lacks the reading.
     """
-    pair = paired(a, b, reading)
+    return compared(side(a, reading), side(b, reading), reading)
+
+
+def compared(a: Side, b: Side, reading: Reading = "last") -> str:
+    """Return the difference of pooled UF1 and UAR in words, with interval and p.
+
+    Args:
+        a, b: both by this reading.
+        reading: named in the words.
+
+    Raises:
+        UserError: they have other clips or labels.
+    """
+    pair = paired_sides(a, b)
     subjects = len(set(pair.table.subjects.tolist()))
     lines = [
-        f"{a.request.name} ({a.path.name[:8]}) against {b.request.name} ({b.path.name[:8]}) on {a.request.data.on}: {len(pair.table.clips)} clips, {subjects} subjects",
+        f"{a.name} ({a.key[:8]}) against {b.name} ({b.key[:8]}) on {a.on}: {len(pair.table.clips)} clips, {subjects} subjects",
         f"{reading} epoch, {seeds_told(*pair.seeds)}, predictions swapped by subject {scores.REPLICATES:,} times",
     ]
-    if a.request.protocol != b.request.protocol:
-        lines.append(f"protocols differ: {a.request.protocol} against {b.request.protocol}; they learnt from other clips")
-    if a.request.preset != b.request.preset:
-        lines.append(f"presets differ: {a.request.preset} against {b.request.preset}")
+    if a.protocol != b.protocol:
+        lines.append(f"protocols differ: {a.protocol} against {b.protocol}; they learnt from other clips")
+    if a.preset != b.preset:
+        lines.append(f"presets differ: {a.preset} against {b.preset}")
     return "\n".join([*lines, *(difference_told(name, pair.means[name], test) for name, test in pair.tests.items())])
 
 

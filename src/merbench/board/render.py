@@ -119,6 +119,17 @@ def incomplete(rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def of_archives(rows: Iterable[Row]) -> str:
+    """Return which rows are of archives, and what that means; nothing where none is."""
+    named = [row.method for row in rows if row.archive]
+    if not named:
+        return ""
+    return (
+        f"Of archives, not of runs in this folder, are {len(named)}: {', '.join(dict.fromkeys(named))}. What they score by the last epoch was "
+        "counted again from their predictions; oracles, costs and measures are as they were kept."
+    )
+
+
 def foot(reading: Reading = "last") -> str:
     """Return what the columns mean."""
     return f"{RANKED_BY[reading]} {FOOT}"
@@ -133,7 +144,7 @@ def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
     lacking = incomplete(rows)
     if lacking:
         parts.append("Not finished:\n\n" + "\n".join(f"- {escaped(each)}" for each in lacking))
-    return "\n\n".join([*parts, foot(reading)]) + "\n"
+    return "\n\n".join(filter(None, [*parts, foot(reading), escaped(of_archives(rows))])) + "\n"
 
 
 def _table(members: Sequence[Row], reading: Reading) -> str:
@@ -170,7 +181,7 @@ def _record(row: Row, reading: str) -> dict[str, object]:
     gap = optimism(row) if reading == "last" else None
     place = row.places.get(reading, ("", ""))
     same = ("on", "source", "scheme", "protocol", "preset", "method")
-    cost = ("epochs", "parameters", "seconds", "total_seconds", "peak_mib", "clip_seconds", "annotations", "data", "path")
+    cost = ("epochs", "parameters", "seconds", "total_seconds", "peak_mib", "clip_seconds", "annotations", "data", "path", "archive")
     return {
         **{name: getattr(row, name) for name in same},
         "reading": reading,

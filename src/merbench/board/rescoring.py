@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from merbench import scores
 from merbench.board import archive
 from merbench.board.archive import Archive
-from merbench.board.joined import Table
-from merbench.board.readings import score_of
+from merbench.board.readings import averages_of, score_of
 from merbench.board.regression import Verdict
 from merbench.data import schemes
 
@@ -25,12 +23,13 @@ def rescored(path: Path, name: str) -> Verdict:
     Raises:
         UserError: the archive cannot be read.
     """
-    kept = archive.read(path)
-    last = kept.row["readings"]["last"]
-    clips = np.array(kept.clips)
-    subjects = np.array([clip.rsplit("/", 1)[0] for clip in kept.clips])
-    databases = np.array([clip.partition("/")[0] for clip in kept.clips])
-    now = score_of("last", [Table(clips, subjects, databases, kept.truth, each[None]) for each in kept.predicted], len(kept.classes))
+    return counted(archive.read(path), name)
+
+
+def counted(kept: Archive, name: str) -> Verdict:
+    """Score the predictions of an archive that was read, as `rescored`."""
+    last, seeds = kept.row["readings"]["last"], kept.tables
+    now = score_of("last", seeds, len(kept.classes))
     pairs = {
         "UF1": (last["uf1"], now.uf1),
         "UAR": (last["uar"], now.uar),
@@ -44,8 +43,7 @@ def rescored(path: Path, name: str) -> Verdict:
     moved = [f"{what}: {_words(then)}, now {_words(found)}" for what, (then, found) in pairs.items() if not _same(then, found)]
     if last.get("confusion") != now.confusion:
         moved.append(f"confusion: {last.get('confusion')}, now {now.confusion}")
-    each = [scores.averages(kept.truth, row, subjects, databases, len(kept.classes)) for row in kept.predicted]
-    averages, then = {name: float(np.mean([one[name] for one in each])) for name in each[0]}, kept.row["averages"]
+    averages, then = averages_of(seeds, len(kept.classes)), kept.row["averages"]
     moved += [
         f"{name}: {_words(then.get(name))}, now {_words(averages.get(name))}"
         for name in {**then, **averages}

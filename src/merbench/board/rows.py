@@ -47,6 +47,7 @@ class Row:
         sources: hashes of the method's own file and of the clips that it is pre-trained on; empty where there are none.
         places: of the readings by which `ranking.placed` has ranked it, the first and last place that it may have in its table.
         superseded: whether `ranking.placed` has found its name in its table, run anew by a later version; it has no places then.
+        archive: the file that it was read from, where that is no run's folder.
     """
 
     key: str
@@ -82,6 +83,7 @@ class Row:
     sources: tuple[str, ...] = ()
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     superseded: bool = False
+    archive: str = ""
 
     @property
     def table(self) -> tuple[str, str, str, str, str, str]:
@@ -96,14 +98,14 @@ def row_of(run: Run) -> Row:
         UserError: a file of the run cannot be read, or its folds do not fit together.
     """
     digest = run.digest()
-    row = _row(summary.known(run.path, digest), run.path.name)
+    row = restored(summary.known(run.path, digest), run.path.name)
     if row is None:
         row = replace(_compute(run), digest=digest)
         summary.keep(run.path, digest, asdict(row))
     return row
 
 
-def _row(kept: dict[str, Any] | None, key: str) -> Row | None:
+def restored(kept: dict[str, Any] | None, key: str) -> Row | None:
     """Return a row from the plain values that `row_of` keeps, with its tuples; None where they are no row of the run with this key."""
     try:
         if kept is None or kept["key"] != key:

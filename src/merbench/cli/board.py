@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from merbench.cli import pages
 from merbench.errors import UserError
+
+if TYPE_CHECKING:
+    from merbench.board.rows import Row
+
+T = TypeVar("T")
 
 ReadingOption = Annotated[
     Literal["last", "inner"],
@@ -27,21 +33,24 @@ def leaderboard(
         bool, typer.Option("--published", help="Instead: what papers print beside what was measured, and why they differ.")
     ] = False,
     reading: ReadingOption = "last",
+    archives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Beside the runs, what merbench archive has written: a file, or a folder of them, such as merbench's own experiments/results; may be said again."
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
 ) -> None:
     """Show every run, ranked by UF1 of the last epoch (or --reading inner; csv and json hold every reading), apart by data, scheme, protocol and preset."""
-    from merbench.board import ranking
+    from merbench.board import archived, ranking
     from merbench.board.rows import row_of
     from merbench.results import runs_in
 
     if runs.exists() and not runs.is_dir():
         raise UserError("this is no folder of runs", where=runs.absolute(), remedy="name another: --runs")
-    rows, unreadable = [], []
-    for run in runs_in(runs):
-        try:
-            rows.append(row_of(run))
-        except UserError as error:  # one bad run does not hide the others
-            unreadable.append(error)
+    unreadable: list[UserError] = []
+    others = _read(archived.row_of, archived.files(archives or []), unreadable)
+    rows = archived.joined(_read(row_of, runs_in(runs), unreadable), others)
     for fault in unreadable:
         typer.echo(f"left out: {fault}", err=True)
     if unreadable and not rows:
@@ -63,7 +72,18 @@ def leaderboard(
     typer.echo(f"{len(rows)} run{'s' if len(rows) > 1 else ''} written to {out}", err=True)
 
 
-def _text(format: str, published: bool, reading: Literal["last", "inner"], rows: list) -> str:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _read(row_of: Callable[[T], Row], places: Iterable[T], unreadable: list[UserError]) -> list[Row]:
+    """Return a row of each place; one that cannot be read does not hide the others."""
+    rows = []
+    for each in places:
+        try:
+            rows.append(row_of(each))
+        except UserError as error:
+            unreadable.append(error)
+    return rows
+
+
+def _text(format: str, published: bool, reading: Literal["last", "inner"], rows: list[Row]) -> str:
     from merbench.board import render
 
     if format == "html":
@@ -77,7 +97,7 @@ def _text(format: str, published: bool, reading: Literal["last", "inner"], rows:
     return render.markdown(rows, reading) if format == "md" else render.FORMATS[format](rows)
 
 
-def _show(rows: list, wide: bool, reading: Literal["last", "inner"]) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show(rows: list[Row], wide: bool, reading: Literal["last", "inner"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -107,9 +127,11 @@ def _show(rows: list, wide: bool, reading: Literal["last", "inner"]) -> None:  #
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
     console.print(render.SHORT.format(reading=reading) if short else render.foot(reading), style="dim", soft_wrap=not short)
+    if of_archives := render.of_archives(rows):
+        console.print(of_archives, style="dim", markup=False, soft_wrap=True)
 
 
-def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # of Row, which is not imported here
+def _show_beside(rows: list[Row], wide: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -138,14 +160,28 @@ def _show_beside(rows: list, wide: bool) -> None:  # type: ignore[type-arg]  # o
 
 def compare(
     first: Annotated[
-        str, typer.Argument(help="A run: its key on the board, its folder, or its name; of several with a name, what is on the same clips.")
+        str,
+        typer.Argument(
+            help="A run: its key on the board, its folder, its name (of several with a name, what is on the same clips), or a file of merbench archive."
+        ),
     ],
     second: Annotated[str, typer.Argument(help="Another run on the same clips.")],
     reading: ReadingOption = "last",
     runs: Runs = Path("runs"),
 ) -> None:
     """Test whether two runs differ, paired over subjects, by their last epoch or (--reading inner) by the one that each fold chose."""
-    from merbench.board.compare import compare_runs
+    from merbench.board.compare import compare_runs, compared
     from merbench.board.naming import find_two
 
-    typer.echo(compare_runs(*find_two(runs, first, second), reading))
+    one, other = _file(first), _file(second)
+    if isinstance(one, str) and isinstance(other, str):
+        typer.echo(compare_runs(*find_two(runs, one, other), reading))
+        return
+    from merbench.board import archived
+
+    typer.echo(compared(*archived.sides(runs, one, other, reading), reading))
+
+
+def _file(named: str) -> Path | str:
+    """Return the path of what may be an archive, and else what a run is called."""
+    return Path(named) if named.endswith(".parquet") and Path(named).is_file() else named
