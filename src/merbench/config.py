@@ -191,24 +191,33 @@ def load_request(path: Path) -> Request:
         UserError: it is missing, no YAML, or not a request of this version.
     """
     try:
-        parts = dict.fromkeys(("data", "training"), dict[str, Any])
-        raw = guard.checked({"initial": "", **guard.parse_table(guard.read(path, LONGEST))}, typing.get_type_hints(Request) | parts)
-        usual = canonical(Training())
-        raw["training"] = {**{name: usual[name] for name in LATER}, **raw["training"]}
-        for part, kind in (("data", Data), ("training", Training)):
-            raw[part] = kind(**guard.checked(raw[part], typing.get_type_hints(kind)))
-        request = Request(**{**raw, "changes": tuple(raw["changes"])})
-        if not re.fullmatch("([0-9a-f]{64})?", request.initial, re.ASCII):
-            raise ValueError("'initial' is no SHA-256")
-        words = (request.method, request.data.on, request.data.source, request.scheme, request.protocol, *request.changes)
-        if not all(word and word.isprintable() for word in words):
-            raise ValueError("a name in it is empty or has characters that cannot be seen")
-        canonical(request.arguments)
-        return request
+        return parse_request(guard.read(path, LONGEST))
     except (OSError, ValueError) as error:
         raise UserError(
             f"the request of a run cannot be read: {reason(error)}", where=path, remedy="move this run's folder away and run it again"
         ) from error
+
+
+def parse_request(content: bytes) -> Request:
+    """Return what the text of a ``request.yaml`` asks for.
+
+    Raises:
+        ValueError: it is no YAML, or not a request of this version.
+    """
+    parts = dict.fromkeys(("data", "training"), dict[str, Any])
+    raw = guard.checked({"initial": "", **guard.parse_table(content)}, typing.get_type_hints(Request) | parts)
+    usual = canonical(Training())
+    raw["training"] = {**{name: usual[name] for name in LATER}, **raw["training"]}
+    for part, kind in (("data", Data), ("training", Training)):
+        raw[part] = kind(**guard.checked(raw[part], typing.get_type_hints(kind)))
+    request = Request(**{**raw, "changes": tuple(raw["changes"])})
+    if not re.fullmatch("([0-9a-f]{64})?", request.initial, re.ASCII):
+        raise ValueError("'initial' is no SHA-256")
+    words = (request.method, request.data.on, request.data.source, request.scheme, request.protocol, *request.changes)
+    if not all(word and word.isprintable() for word in words):
+        raise ValueError("a name in it is empty or has characters that cannot be seen")
+    canonical(request.arguments)
+    return request
 
 
 def reason(error: Exception) -> str:

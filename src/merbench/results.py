@@ -94,6 +94,12 @@ def plan_of(request: Request, provenance: Provenance) -> str:
     return digest([identity(request), *(getattr(provenance, name) for name in names)])
 
 
+def key_of(request: Request, provenance: Provenance) -> str:
+    """Return the key that a run with this request and provenance has."""
+    data, macro = provenance.data["fingerprint"], provenance.data.get("macro", "")
+    return run_key(request, data, provenance.results_versions, provenance.method_file, macro)
+
+
 def environment(engine: str, device: str) -> dict[str, str]:
     """Return what may decide bits beside the request: engine, device type, versions."""
     versions = {name: importlib.metadata.version(name) for name in DECISIVE}
@@ -152,8 +158,7 @@ class Run:
             UserError: they cannot be read, or were changed or moved.
         """
         request, provenance = self.request, self.provenance
-        data, macro = provenance.data["fingerprint"], provenance.data.get("macro", "")
-        if run_key(request, data, provenance.results_versions, provenance.method_file, macro) != self.path.name:
+        if key_of(request, provenance) != self.path.name:
             raise UserError(
                 "the request or the provenance of a run is not the one its folder is named after",
                 where=self.path,

@@ -95,6 +95,20 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "seconds in words": (lambda about: about["row"].update(seconds="few"), "'seconds' is not what it should be"),
     "no seconds": (lambda about: about["row"].pop("seconds"), "not what it should be: its keys"),
     "marks that are one word": (lambda about: about["row"].update(marks="quick"), "'marks' is not"),
+    "a name that clears the screen": (lambda about: about["row"].update(method="\x1b[2Jmine"), "cannot be seen"),
+    "a measure that does": (lambda about: about["row"]["measures"].update({"error\x1b[2J": 0.1}), "cannot be seen"),
+    "a better name": (
+        lambda about: about["row"].update(method="featref"),
+        "'method' is featref, that of its request and provenance example",
+    ),
+    "a better table": (lambda about: about["row"].update(source="frames"), "'source' is frames"),
+    "other data": (lambda about: about["row"].update(data="k1"), "'data' is k1"),
+    "a request of another epoch": (
+        lambda about: about.update(request=about["request"].replace("epochs: 4", "epochs: 5")),
+        "its key is not that",
+    ),
+    "no marks": (lambda about: about["row"].update(marks=[]), "'marks' is"),
+    "more subjects": (lambda about: about["row"].update(subjects=11), "other classes, seeds or clips"),
     "one seed more": (lambda about: about["row"].update(seeds=[0, 1, 2]), "other classes, seeds or clips"),
     "one clip less": (lambda about: about["row"].update(clips=59), "other classes, seeds or clips"),
     "other classes": (lambda about: about["row"].update(classes=["surprise", "positive", "negative"]), "other classes, seeds or clips"),
@@ -109,11 +123,20 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_row_that_is_sealed_anew_is_refused(tmp_path: Path, what: str) -> None:
-    path = tmp_path / "one.parquet"
-    archive.save(made(tmp_path / "runs", seeds=2, inner=3), path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    content = archive.pack(made(tmp_path_factory.mktemp("whole"), seeds=2, inner=3))
+    path = tmp_path_factory.mktemp("sealed") / "one.parquet"
+    path.write_bytes(content)
+    resealed(path, lambda about: None)
     archived.row_of(path)
+    return content
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_row_that_is_sealed_anew_is_refused(tmp_path: Path, whole: bytes, what: str) -> None:
+    path = tmp_path / "one.parquet"
+    path.write_bytes(whole)
     change, told = WRONG[what]
     resealed(path, change)
     with pytest.raises(UserError, match=told) as refusal:
@@ -131,6 +154,12 @@ def test_what_pairs_are_tested_by_is_not_taken_from_the_row(path: Path) -> None:
     expected = archived.row_of(path)
     resealed(path, lambda about: about["row"]["by_subject"].update(last={"smic/s0": [[60, 0, 0, 0, 60, 0, 0, 0, 60]]}))
     assert replace(archived.row_of(path), digest=expected.digest) == expected
+
+
+def test_chance_is_counted_again_too(path: Path) -> None:
+    expected = archived.row_of(path).readings["last"]
+    resealed(path, lambda about: about["row"]["readings"]["last"].update(chance_uf1=0.01, chance_uf1_sd=0.0))
+    assert archived.row_of(path).readings["last"] == expected
 
 
 def test_a_score_without_a_value_passes(tmp_path: Path) -> None:
@@ -165,7 +194,7 @@ def test_the_board_says_what_is_of_an_archive(tmp_path: Path, path: Path) -> Non
     assert [(row["method"], row["archive"]) for row in json.loads(render.as_json(both))] == [("mine", ""), ("example", path.as_posix())]
     page = html.page(both)
     assert f"<dt>archive</dt><dd><code>{path.as_posix()}</code>" in page
-    assert page.count("<dt>its own page</dt>") == 1
+    assert (page.count("<dt>its own page</dt>"), page.count(">of an archive<")) == (1, len(both[1].readings))
 
 
 def test_an_archive_is_compared_as_its_run(tmp_path: Path, path: Path) -> None:

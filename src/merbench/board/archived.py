@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,10 +17,11 @@ from merbench.board.archive import Archive
 from merbench.board.compare import Side, complete, side
 from merbench.board.naming import find
 from merbench.board.readings import Score, by_subject
-from merbench.board.rows import Row, restored
+from merbench.board.rows import Row, marks_of, restored
 from merbench.board.versions import numbers, sources
+from merbench.config import parse_request
 from merbench.errors import UserError
-from merbench.results import Provenance, Run
+from merbench.results import Provenance, Run, key_of
 from merbench.scores import READINGS, Reading
 
 REMEDY = "make it anew from its run: merbench archive RUN"
@@ -52,12 +53,12 @@ def row_of(path: Path) -> Row:
         UserError: it cannot be read, was made by a version with other columns, or its scores or classes are not those of its predictions and scheme.
     """
     kept = archive.read(path)
-    row = _row(kept, path)
-    moved = rescoring.counted(kept, path.name).moved
-    if moved:
+    row, now = _row(kept, path), rescoring.now_of(kept)
+    if moved := rescoring.moved(kept, now):
         raise UserError(f"an archive does not hold together: {moved[0]}", where=path, remedy=REMEDY)
+    counted = {name: now for name in row.readings if name == "last" or (name == "inner" and row.epochs == 1)}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()  # not what it says: p of pairs are kept by it, those of runs too
-    return replace(row, archive=path.as_posix(), digest=digest)
+    return replace(row, archive=path.as_posix(), digest=digest, readings=row.readings | counted)
 
 
 def sides(root: Path, first: Path | str, second: Path | str, reading: Reading = "last") -> tuple[Side, Side]:
@@ -125,14 +126,19 @@ def _row(kept: Archive, path: Path) -> Row:
         row = restored(plain, provenance.request_key)
         if row is None:
             raise ValueError("it lacks columns")
-        if row.classes != kept.classes or row.seeds != kept.seeds or row.clips != len(kept.clips):
+        _check_identity(row, kept.request, provenance)
+        if (
+            row.classes != kept.classes
+            or row.seeds != kept.seeds
+            or (row.clips, row.subjects) != (len(kept.clips), len(set(tables[0].subjects.tolist())))
+        ):
             raise ValueError("it is of other classes, seeds or clips than its predictions")
         paired = {"last": by_subject("last", tables, classes)}
         if "inner" in row.readings:
             only = tables[0].chosen is not None
             paired["inner"] = paired["last"] if only else _checked(row.by_subject["inner"], paired["last"], row.readings["inner"])
         return replace(row, by_subject=paired)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise UserError(f"the row of an archive is not what it should be: {reason}", where=path, remedy=REMEDY) from error
 
@@ -141,7 +147,7 @@ def _check(plain: Mapping[str, Any]) -> None:
     """Look whether a row has the types of its columns; a score without a value passes as a number.
 
     Raises:
-        ValueError: names what is not.
+        ValueError: names what is not, or a word has signs that are not seen: they would move the cursor of who reads the board.
     """
     whole = json.loads(json.dumps(plain), parse_constant=lambda _: 0.0)
     readings = whole.pop("readings")
@@ -152,6 +158,43 @@ def _check(plain: Mapping[str, Any]) -> None:
         guard.checked(score, get_type_hints(Score))
         if {len(score["uf1_interval"]), len(score["uar_interval"])} != {2} or any(len(part) != 3 for part in score["parts"].values()):
             raise ValueError(f"an interval or a part of '{name}' is not what it should be")
+    if not all(word.isprintable() for word in _words([whole, readings])):
+        raise ValueError("a word in it has signs that cannot be seen")
+
+
+def _check_identity(row: Row, request: str, provenance: Provenance) -> None:
+    """Look whether a row is of the request and the data that its key is the hash of: by these it stands in a table, and has its name there.
+
+    Raises:
+        ValueError: it is not.
+    """
+    asked = parse_request(request.encode())
+    if key_of(asked, provenance) != row.key:
+        raise ValueError("its key is not that of its request and provenance")
+    of = {
+        "method": asked.name,
+        "on": asked.data.on,
+        "source": asked.data.source,
+        "scheme": asked.scheme,
+        "protocol": asked.protocol,
+        "preset": asked.preset,
+        "data": provenance.data["fingerprint"],
+        "annotations": provenance.data["annotations"],
+        "parameters": provenance.parameters,
+        "marks": marks_of(asked),
+    }
+    for name, value in of.items():
+        if getattr(row, name) != value:
+            raise ValueError(f"'{name}' is {getattr(row, name)}, that of its request and provenance {value}"[:200])
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Yield every name and text in what JSON holds."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _words(each)
 
 
 def _checked(inner: dict[str, list[list[int]]], last: dict[str, list[list[int]]], score: Score) -> dict[str, list[list[int]]]:

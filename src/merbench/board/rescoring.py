@@ -9,7 +9,7 @@ import numpy as np
 
 from merbench.board import archive
 from merbench.board.archive import Archive
-from merbench.board.readings import averages_of, score_of
+from merbench.board.readings import Score, averages_of, score_of
 from merbench.board.regression import Verdict
 from merbench.data import schemes
 
@@ -23,13 +23,24 @@ def rescored(path: Path, name: str) -> Verdict:
     Raises:
         UserError: the archive cannot be read.
     """
-    return counted(archive.read(path), name)
+    kept = archive.read(path)
+    now = now_of(kept)
+    return Verdict(name, "predictions", kept.row["readings"]["last"]["uf1"], now.uf1, None, moved(kept, now))
 
 
-def counted(kept: Archive, name: str) -> Verdict:
-    """Score the predictions of an archive that was read, as `rescored`."""
-    last, seeds = kept.row["readings"]["last"], kept.tables
-    now = score_of("last", seeds, len(kept.classes))
+def now_of(kept: Archive) -> Score:
+    """Return what the predictions of an archive score by the last epoch."""
+    return score_of("last", kept.tables, len(kept.classes))
+
+
+def moved(kept: Archive, now: Score) -> tuple[str, ...]:
+    """Return what an archive tells otherwise than its scheme's list and its predictions do, in words.
+
+    Args:
+        kept: with the row that it was kept with.
+        now: what its predictions score.
+    """
+    last = kept.row["readings"]["last"]
     pairs = {
         "UF1": (last["uf1"], now.uf1),
         "UAR": (last["uar"], now.uar),
@@ -40,16 +51,16 @@ def counted(kept: Archive, name: str) -> Verdict:
         },
         **{f"UF1, UAR, accuracy of {part}": (last["parts"].get(part), now.parts.get(part)) for part in {**last["parts"], **now.parts}},
     }
-    moved = [f"{what}: {_words(then)}, now {_words(found)}" for what, (then, found) in pairs.items() if not _same(then, found)]
+    found = [f"{what}: {_words(then)}, now {_words(new)}" for what, (then, new) in pairs.items() if not _same(then, new)]
     if last.get("confusion") != now.confusion:
-        moved.append(f"confusion: {last.get('confusion')}, now {now.confusion}")
-    averages, then = averages_of(seeds, len(kept.classes)), kept.row["averages"]
-    moved += [
+        found.append(f"confusion: {last.get('confusion')}, now {now.confusion}")
+    averages, then = averages_of(kept.tables, len(kept.classes)), kept.row["averages"]
+    found += [
         f"{name}: {_words(then.get(name))}, now {_words(averages.get(name))}"
         for name in {**then, **averages}
         if not _same(then.get(name), averages.get(name))
     ]
-    return Verdict(name, "predictions", last["uf1"], now.uf1, None, (*_relabelled(kept), *moved))
+    return (*_relabelled(kept), *found)
 
 
 def _relabelled(kept: Archive) -> list[str]:

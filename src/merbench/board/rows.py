@@ -13,6 +13,7 @@ from merbench.board import summary
 from merbench.board.joined import Table, joined
 from merbench.board.readings import Score, averages_of, by_subject, readings_of
 from merbench.board.versions import numbers, sources
+from merbench.config import Request
 from merbench.data import databases, schemes
 from merbench.foldfile import FoldResult, fold_name
 from merbench.results import Provenance, Run, folder_of
@@ -143,7 +144,7 @@ def _compute(run: Run) -> Row:
         preset=request.preset,
         annotations=provenance.data["annotations"],
         data=provenance.data["fingerprint"],
-        marks=_marks(request.data.on, request.data.source, request.scheme, request.preset, request.protocol),
+        marks=marks_of(request),
         clips=provenance.clips,
         subjects=_subjects(provenance, tables),
         seeds=seeds,
@@ -200,7 +201,9 @@ def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
     return {name: float(np.nanmedian(found)) for name, found in values.items() if not np.isnan(found).all()}
 
 
-def _marks(on: str, source: str, scheme: str, preset: str, protocol: str) -> tuple[str, ...]:
+def marks_of(request: Request) -> tuple[str, ...]:
+    """Return why the rows of a request are not ranked with others, in words."""
+    source, scheme, protocol = request.data.source, request.scheme, request.protocol
     marks = []
     if source != "frames":
         marks.append(source.replace("-", " "))
@@ -208,8 +211,8 @@ def _marks(on: str, source: str, scheme: str, preset: str, protocol: str) -> tup
         marks.append("few subjects")
     if protocol != "loso":
         marks.append(PROTOCOLS.get(protocol, protocol))
-    if 1 < len(databases.databases_of(on)) < len(schemes.databases(scheme)):
+    if 1 < len(databases.databases_of(request.data.on)) < len(schemes.databases(scheme)):
         marks.append("partial composite")
-    if preset == "quick":
+    if request.preset == "quick":
         marks.append("quick")
     return tuple(marks)

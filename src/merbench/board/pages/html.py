@@ -236,7 +236,7 @@ def _memory(row: Row, _reading: str) -> Cell:
 
 
 def _run(row: Row, _reading: str) -> Cell:
-    return Cell(row.key[:8], f"data {row.data[:6]}", row.key, link=f"#run-{row.key}")
+    return Cell(row.key[:8], "of an archive" if row.archive else f"data {row.data[:6]}", row.key, link=f"#run-{row.key}")
 
 
 SCORES = (
