@@ -85,6 +85,22 @@ class Provenance:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+def provenance_of(raw: object) -> Provenance:
+    """Return a provenance that was read from JSON.
+
+    Raises:
+        ValueError: something in it is missing, unknown or of another kind.
+    """
+    found = Provenance(**guard.checked(raw, get_type_hints(Provenance)))
+    if not (found.folds and found.classes and {"annotations", "fingerprint"} <= set(found.data)):
+        raise ValueError("folds, classes or data are not what they should be")
+    if not all({"seconds", "peak_mib"} <= set(cost) <= COSTS for cost in found.costs.values()) or not all(
+        map(FOLD_NAME.fullmatch, found.failed)
+    ):
+        raise ValueError("costs or failed folds are not what they should be")
+    return found
+
+
 def plan_of(request: Request, provenance: Provenance) -> str:
     """Return a hash of all that decides what a run's folds stand for, beyond its key: each fold file keeps it.
 
@@ -135,15 +151,7 @@ class Run:
         """
         path = self.path / "provenance.json"
         try:
-            raw = guard.checked(json.loads(guard.read(path, LARGEST)), get_type_hints(Provenance))
-            found = Provenance(**raw)
-            if not (found.folds and found.classes and {"annotations", "fingerprint"} <= set(found.data)):
-                raise ValueError("folds, classes or data are not what they should be")
-            if not all({"seconds", "peak_mib"} <= set(cost) <= COSTS for cost in found.costs.values()) or not all(
-                map(FOLD_NAME.fullmatch, found.failed)
-            ):
-                raise ValueError("costs or failed folds are not what they should be")
-            return found
+            return provenance_of(json.loads(guard.read(path, LARGEST)))
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"the provenance of a run cannot be read: {error or 'too deep'}",

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from merbench.board import archive, archived, compare, ranking, render, rows
+from merbench.board import archive, archived, beside, compare, ranking, render, rescoring, rows
 from merbench.board.pages import html
+from merbench.board.readings import averages_of
 from merbench.config import shipped
 from merbench.errors import UserError
 from merbench.results import Run
@@ -35,15 +40,18 @@ def test_the_row_of_an_archive_is_that_of_its_run(tmp_path: Path, path: Path) ->
     there = rows.row_of(made(tmp_path / "runs", seeds=2))
     found = archived.row_of(path)
     assert found == replace(there, archive=path.as_posix(), digest=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert render.as_csv([replace(found, archive="")]) == render.as_csv([there]), "in the same order too"
 
 
-@pytest.mark.parametrize("kind", [{"epochs": 1}, {"inner": 3}])
-def test_what_is_tested_in_pairs_is_the_same_by_every_reading(tmp_path: Path, kind: dict[str, int]) -> None:
-    run = made(tmp_path / "runs", seeds=2, **kind)  # type: ignore[arg-type]
-    archive.save(run, tmp_path / "one.parquet")
-    found = archived.row_of(tmp_path / "one.parquet")
-    assert set(found.by_subject) == {"last", "inner"}
-    assert found.by_subject == rows.row_of(run).by_subject
+def test_of_one_epoch_the_inner_reading_is_there_and_of_several_not(tmp_path: Path) -> None:
+    """What inner trainings chose is not in an archive: nobody could count it again."""
+    for name, kind, expected in (("one", {"epochs": 1}, {"last", "inner"}), ("several", {"inner": 3}, {"last"})):
+        run = made(tmp_path / "runs", name, seeds=2, **kind)
+        archive.save(run, tmp_path / f"{name}.parquet")
+        found, there = archived.row_of(tmp_path / f"{name}.parquet"), rows.row_of(run)
+        assert set(there.by_subject) == {"last", "inner"}
+        assert set(found.by_subject) == set(found.readings) & {"last", "inner"} == expected
+        assert found.by_subject == {each: there.by_subject[each] for each in expected}
 
 
 def test_places_are_those_of_the_runs(tmp_path: Path) -> None:
@@ -65,9 +73,9 @@ def test_an_archive_cannot_pass_for_another_run_where_p_is_kept(tmp_path: Path) 
     assert [row.places["last"] for row in ranking.placed([good, other], tmp_path)] == [(1, 2), (1, 2)]
 
 
-def test_columns_that_came_later_are_filled_in(path: Path) -> None:
+def test_columns_that_came_later_are_not_missed(path: Path) -> None:
     def older(about: dict[str, Any]) -> None:
-        for name in ("versions", "sources", "superseded", "archive"):
+        for name in ("versions", "sources", "superseded", "archive", "clip_seconds", "by_subject"):
             del about["row"][name]
 
     whole = archived.row_of(path)
@@ -75,57 +83,66 @@ def test_columns_that_came_later_are_filled_in(path: Path) -> None:
     assert replace(archived.row_of(path), digest=whole.digest) == whole
 
 
-def first_subject(about: dict[str, Any], reading: str) -> list[list[int]]:
-    counts: list[list[int]] = next(iter(about["row"]["by_subject"][reading].values()))
-    return counts
+CLAIMS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "name and table": lambda about: about["row"].update(method="featref", on="3db", source="frames", preset="quick", data="k1", marks=[]),
+    "size": lambda about: about["row"].update(clips=59, subjects=11, seeds=[0, 1, 2], missing=-5, failed=-7, parameters=1),
+    "cost": lambda about: about["row"].update(seconds=float("nan"), total_seconds=float("inf"), peak_mib="little", clip_seconds=-1.0),
+    "version and place": lambda about: about["row"].update(
+        versions=[9, 9], sources=["x"], places={"last": [1, 1]}, superseded=True, path="x"
+    ),
+    "classes": lambda about: about["row"].update(classes=["surprise", "positive", "negative"]),
+    "chance": lambda about: about["row"]["readings"]["last"].update(chance_uf1=0.01, chance_uf1_sd=0.0),
+    "judgements by subject": lambda about: about["row"].update(by_subject={"last": {"smic/s0": [[60, 0, 0, 0, 60, 0, 0, 0, 60]]}}),
+    "inner reading": lambda about: about["row"]["readings"].update(inner={"uf1": 0.99}),
+    "unheard-of reading": lambda about: about["row"]["readings"].update(best={"uf1": 0.99}),
+}
 
 
-def one_more_right(about: dict[str, Any]) -> None:
-    counts = first_subject(about, "inner")[0]
-    wrong = next(index for index in (1, 2) if counts[index])  # of the first class, judged to be another
-    counts[0], counts[wrong] = counts[0] + 1, counts[wrong] - 1
+@pytest.mark.parametrize("what", CLAIMS)
+def test_what_a_row_claims_is_not_taken_from_it(tmp_path: Path, whole: bytes, what: str) -> None:
+    path = tmp_path / "one.parquet"
+    path.write_bytes(whole)
+    expected = archived.row_of(path)
+    resealed(path, CLAIMS[what])
+    assert replace(archived.row_of(path), digest=expected.digest) == expected
+
+
+def oracle(about: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = about["row"]["readings"]["oracle-subject"]
+    return told
 
 
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a better score": (lambda about: about["row"]["readings"]["last"].update(uf1=0.99), "does not hold together: UF1"),
-    "a kinder part": (
-        lambda about: about["row"]["readings"]["last"]["parts"].update(smic=[1.0, 1.0, 1.0]),
-        "does not hold together: UF1, UAR, accuracy of smic",
+    "a kinder part": (lambda about: about["row"]["readings"]["last"]["parts"].update(smic=[1.0, 1.0, 1.0]), "UF1, UAR, accuracy of smic"),
+    "no epochs": (lambda about: about["row"].pop("epochs"), "it lacks 'epochs'"),
+    "epochs in words": (lambda about: about["row"].update(epochs="many"), "its row is not what it should be"),
+    "an epoch alone, and oracles": (lambda about: about["row"].update(epochs=1), "there is none to choose"),
+    "another scheme": (lambda about: about["row"].update(scheme="casme2-5"), "its scheme is casme2-5, that of its request objective-5"),
+    "another request": (lambda about: about.update(request=about["request"].replace("epochs: 4", "epochs: 5")), "its key is not that"),
+    "a fold less": (lambda about: about["provenance"]["folds"].pop(), "in no fold, or in several"),
+    "a fold twice": (lambda about: about["provenance"]["folds"].append("smic/s0"), "in no fold, or in several"),
+    "a person in two folds": (lambda about: about["provenance"]["folds"].append("smic"), "in no fold, or in several"),
+    "an oracle of words": (lambda about: oracle(about).update(uf1="1"), "'uf1' is not"),
+    "an oracle that lacks something": (lambda about: oracle(about).pop("parts"), "its keys are"),
+    "an oracle of other databases": (lambda about: oracle(about)["parts"].pop("smic"), "parts or intervals of oracle-subject"),
+    "an oracle with a part of one number": (
+        lambda about: oracle(about)["parts"].update(smic=[1.0]),
+        "parts or intervals of oracle-subject",
     ),
-    "seconds in words": (lambda about: about["row"].update(seconds="few"), "'seconds' is not what it should be"),
-    "no seconds": (lambda about: about["row"].pop("seconds"), "not what it should be: its keys"),
-    "marks that are one word": (lambda about: about["row"].update(marks="quick"), "'marks' is not"),
-    "a name that clears the screen": (lambda about: about["row"].update(method="\x1b[2Jmine"), "cannot be seen"),
-    "a measure that does": (lambda about: about["row"]["measures"].update({"error\x1b[2J": 0.1}), "cannot be seen"),
-    "a better name": (
-        lambda about: about["row"].update(method="featref"),
-        "'method' is featref, that of its request and provenance example",
+    "an interval of one end": (lambda about: oracle(about).update(uar_interval=[0.1]), "parts or intervals of oracle-subject"),
+    "a ragged confusion": (lambda about: oracle(about).update(confusion=[[1], [2, 3]]), "not what it should be"),
+    "a name that clears the screen": (
+        lambda about: about["row"]["measures"].update({"error\x1b[2J": 0.1}),
+        "signs that cannot be seen",
     ),
-    "a better table": (lambda about: about["row"].update(source="frames"), "'source' is frames"),
-    "other data": (lambda about: about["row"].update(data="k1"), "'data' is k1"),
-    "a request of another epoch": (
-        lambda about: about.update(request=about["request"].replace("epochs: 4", "epochs: 5")),
-        "its key is not that",
-    ),
-    "no marks": (lambda about: about["row"].update(marks=[]), "'marks' is"),
-    "more subjects": (lambda about: about["row"].update(subjects=11), "other classes, seeds or clips"),
-    "one seed more": (lambda about: about["row"].update(seeds=[0, 1, 2]), "other classes, seeds or clips"),
-    "one clip less": (lambda about: about["row"].update(clips=59), "other classes, seeds or clips"),
-    "other classes": (lambda about: about["row"].update(classes=["surprise", "positive", "negative"]), "other classes, seeds or clips"),
-    "a reading that nobody knows": (lambda about: about["row"]["readings"].update(best={}), "'readings' is not"),
-    "an oracle of words": (lambda about: about["row"]["readings"]["oracle-subject"].update(uf1="1"), "'uf1' is not"),
-    "an oracle without parts": (lambda about: about["row"]["readings"]["oracle-subject"].pop("parts"), "its keys are"),
-    "an interval of one end": (lambda about: about["row"]["readings"]["inner"].update(uf1_interval=[0.1]), "of 'inner' is not"),
-    "an inner reading of nobody": (lambda about: about["row"]["by_subject"].update(inner={}), "of other subjects"),
-    "no inner reading by subject": (lambda about: about["row"]["by_subject"].pop("inner"), "it lacks 'inner'"),
-    "an inner reading of one seed": (lambda about: first_subject(about, "inner").pop(), "not what it should be"),
-    "a better inner reading": (one_more_right, "is not that of its subjects"),
+    "an assumption that does": (lambda about: about["provenance"]["data"].update(assumed="\x1b[2J"), "signs that cannot be seen"),
 }
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    content = archive.pack(made(tmp_path_factory.mktemp("whole"), seeds=2, inner=3))
+    content = archive.pack(made(tmp_path_factory.mktemp("whole"), seeds=2))
     path = tmp_path_factory.mktemp("sealed") / "one.parquet"
     path.write_bytes(content)
     resealed(path, lambda about: None)
@@ -134,7 +151,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_row_that_is_sealed_anew_is_refused(tmp_path: Path, whole: bytes, what: str) -> None:
+def test_a_wrong_archive_that_is_sealed_anew_is_refused(tmp_path: Path, whole: bytes, what: str) -> None:
     path = tmp_path / "one.parquet"
     path.write_bytes(whole)
     change, told = WRONG[what]
@@ -144,22 +161,80 @@ def test_a_wrong_row_that_is_sealed_anew_is_refused(tmp_path: Path, whole: bytes
     assert refusal.value.where == str(path)
 
 
+def of_list(root: Path) -> Path:
+    """Return the archive of a real run, whose clips are those of a list."""
+    path = root / "svm.parquet"
+    path.write_bytes((shipped("experiments") / "results" / "published-flow" / "svm_flow.parquet").read_bytes())
+    return path
+
+
+def rewritten(path: Path, change: Callable[[dict[str, list[Any]]], dict[str, list[Any]]]) -> None:
+    """Change the columns of an archive and all that it says of them, and seal it anew."""
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"merbench-archive"])
+    columns = change(table.to_pydict())
+    kept = {name: pa.array(columns[name], table.schema.field(name).type) for name in table.column_names}
+    classes = [name.removeprefix("p_") for name in kept if name.startswith("p_")]
+    made_of = np.stack([np.array(columns[f"p_{name}"], np.float32) for name in classes], axis=-1)
+    about["columns"] = archive._hash({name: columns[name] for name in ("seed", *archive.NAMES)}, made_of)
+    about["provenance"]["clips"] = len(columns["clip"])
+    pq.write_table(pa.table(kept).replace_schema_metadata({"merbench-archive": json.dumps(about)}), path)
+
+    def honest(about: dict[str, Any]) -> None:
+        now = asdict(rescoring.now_of(archive.read(path)))
+        about["row"]["readings"] = {"last": json.loads(json.dumps(now))}
+        about["row"]["averages"] = averages_of(archive.read(path).tables, len(classes))
+
+    resealed(path, lambda about: None)
+    resealed(path, honest)
+
+
+def test_an_archive_without_its_hard_clips_is_refused(tmp_path: Path) -> None:
+    """Nothing in it contradicts itself: only the list knows what each person's clips are."""
+
+    def easy(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        right = [
+            max(zip(row, NAMES, strict=True))[1] == truth
+            for *row, truth in zip(*(columns[f"p_{each}"] for each in NAMES), columns["truth"], strict=True)
+        ]
+        return {name: [value for value, kept in zip(values, right, strict=True) if kept] for name, values in columns.items()}
+
+    path = of_list(tmp_path)
+    archived.row_of(path)
+    rewritten(path, easy)
+    assert archive.read(path).score()[0] == 1.0
+    with pytest.raises(UserError, match="clips of megc3 are missing, or are of no fold: casme2/"):
+        archived.row_of(path)
+
+
+NAMES = ("negative", "positive", "surprise")
+
+
+def test_an_archive_with_classes_in_another_order_is_refused(tmp_path: Path) -> None:
+    path = of_list(tmp_path)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"merbench-archive"])
+    about["provenance"]["classes"] = list(reversed(NAMES))
+    columns = table.to_pydict()
+    about["columns"] = archive._hash(
+        {name: columns[name] for name in ("seed", *archive.NAMES)},
+        np.stack([np.array(columns[f"p_{name}"], np.float32) for name in reversed(NAMES)], axis=-1),
+    )
+    pq.write_table(table.replace_schema_metadata({"merbench-archive": json.dumps(about)}), path)
+    resealed(path, lambda about: None)
+    with pytest.raises(UserError, match="its classes are surprise, positive, negative, those of megc3 negative"):
+        archived.row_of(path)
+
+
+def test_rows_of_other_clips_or_classes_are_of_other_tables(path: Path) -> None:
+    row = archived.row_of(path)
+    assert len({each.table for each in (row, replace(row, clips=59), replace(row, classes=row.classes[::-1]))}) == 3
+
+
 def test_clips_that_are_not_those_of_their_scheme_are_refused(tmp_path: Path) -> None:
     archive.save(make_run(tmp_path / "runs"), tmp_path / "one.parquet")
     with pytest.raises(UserError, match="60 clips have another class in megc3"):
         archived.row_of(tmp_path / "one.parquet")
-
-
-def test_what_pairs_are_tested_by_is_not_taken_from_the_row(path: Path) -> None:
-    expected = archived.row_of(path)
-    resealed(path, lambda about: about["row"]["by_subject"].update(last={"smic/s0": [[60, 0, 0, 0, 60, 0, 0, 0, 60]]}))
-    assert replace(archived.row_of(path), digest=expected.digest) == expected
-
-
-def test_chance_is_counted_again_too(path: Path) -> None:
-    expected = archived.row_of(path).readings["last"]
-    resealed(path, lambda about: about["row"]["readings"]["last"].update(chance_uf1=0.01, chance_uf1_sd=0.0))
-    assert archived.row_of(path).readings["last"] == expected
 
 
 def test_a_score_without_a_value_passes(tmp_path: Path) -> None:
@@ -178,7 +253,14 @@ def test_a_run_stands_once(tmp_path: Path, path: Path) -> None:
 
 
 def test_files_are_found_below_a_folder_and_folds_are_none(tmp_path: Path, path: Path) -> None:
-    assert archived.files([tmp_path, path]) == [path]
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "again.parquet").symlink_to(path)
+    assert archived.files([path, Path(os.path.relpath(path))]) == [Path(os.path.relpath(path))]
+    assert len(archived.files([tmp_path, path])) == 1
+    (tmp_path / "circle.parquet").symlink_to(tmp_path / "circle.parquet")
+    assert len(archived.files([tmp_path])) == 2, "a circle is told where it is opened"
+    with pytest.raises(UserError, match="cannot be read"):
+        archived.row_of(tmp_path / "circle.parquet")
     with pytest.raises(UserError, match="no archive in this folder"):
         archived.files([tmp_path / "runs"])
     with pytest.raises(UserError, match="no such file"):
@@ -192,6 +274,7 @@ def test_the_board_says_what_is_of_an_archive(tmp_path: Path, path: Path) -> Non
     assert told in render.markdown(both)
     assert "Of archives" not in render.markdown([mine])
     assert [(row["method"], row["archive"]) for row in json.loads(render.as_json(both))] == [("mine", ""), ("example", path.as_posix())]
+    assert all(told in text for text in (beside.markdown(both), render.markdown(both, "inner")))
     page = html.page(both)
     assert f"<dt>archive</dt><dd><code>{path.as_posix()}</code>" in page
     assert (page.count("<dt>its own page</dt>"), page.count(">of an archive<")) == (1, len(both[1].readings))
@@ -204,6 +287,8 @@ def test_an_archive_is_compared_as_its_run(tmp_path: Path, path: Path) -> None:
     archive.save(mine, tmp_path / "mine.parquet")
     assert compare.compared(*archived.sides(root, tmp_path / "mine.parquet", path)) == expected
     assert compare.compared(*archived.sides(root, path, "mine")) == compare.compare_runs(other, mine)
+    make_run(root, "mine", preset="quick").fold_path("smic--s2--s0").unlink()
+    assert compare.compared(*archived.sides(root, path, "mine")) == compare.compare_runs(other, mine), "the one that is finished"
     with pytest.raises(UserError, match="not of the inner one"):
         archived.sides(root, "mine", path, "inner")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,20 @@ def test_no_name_is_too_odd_to_be_told_unknown(tmp_path: Path, named: str) -> No
     make_run(tmp_path)
     with pytest.raises(UserError, match="there is no run"):
         naming.find(tmp_path, named)
+
+
+def test_other_classes_or_labels_are_not_paired(tmp_path: Path) -> None:
+    one = compare.side(make_run(tmp_path, "one"))
+    compare.paired_sides(one, one)
+    relabelled = replace(one, table=replace(one.table, truth=(one.table.truth + 1) % 3))
+    renamed = replace(one, classes=("happiness", "sadness", "anger"))
+    for other in (relabelled, renamed):
+        for sides in ((one, other), (other, one)):
+            with pytest.raises(UserError, match="nothing to pair"):
+                compare.paired_sides(*sides)
+
+
+def test_other_presets_are_told(tmp_path: Path) -> None:
+    one = compare.side(make_run(tmp_path, "one"))
+    assert "presets differ: full against quick" in compare.compared(one, replace(one, preset="quick"))
+    assert "differ" not in compare.compared(one, one)

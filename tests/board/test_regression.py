@@ -68,19 +68,19 @@ def test_a_part_or_an_average_that_is_no_longer_counted_has_moved(path: Path, mo
 
 
 def test_a_flipped_label_map_is_seen_in_committed_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = schemes.scheme("megc3")
-    mini = schemes.scheme("megc3-mini")
+    listed = schemes.scheme("megc3-mini")
     run = make_run(tmp_path / "runs")
     archive.save(run, tmp_path / "one.parquet")
     made = archive.read(tmp_path / "one.parquet")
-    clips = tuple(sorted(mini.labels))
+    clips = tuple(sorted(listed.labels))
     truth = np.array([listed.labels[clip] for clip in clips])
-    real = replace(made, clips=clips, truth=truth, row={**made.row, "scheme": "megc3"})
+    provenance = {**made.provenance, "folds": sorted({clip.rpartition("/")[0] for clip in clips})}
+    real = replace(made, clips=clips, truth=truth, row={**made.row, "scheme": listed.name}, provenance=provenance)
     assert rescoring._relabelled(real) == []
     flipped = {clip: {0: 1, 1: 0}.get(label, label) for clip, label in listed.labels.items()}
     monkeypatch.setattr(schemes, "scheme", lambda _: replace(listed, labels=flipped))
     (found,) = rescoring._relabelled(real)
-    assert f"{sum(label < 2 for label in truth)} clips have another class in megc3" in found
+    assert f"{sum(label < 2 for label in truth)} clips have another class in megc3-mini" in found
 
 
 def test_every_bit_counts_on_the_same_machine_and_seeds_decide_elsewhere(kept: Archive) -> None:

@@ -30,6 +30,14 @@ def test_why_one_of_all_is_not_run_is_told_before_the_others_are(capsys: pytest.
     assert capsys.readouterr().err == "the ablation narrow will not be run: there is no setting 'method.widht'\n"
 
 
+def test_a_reason_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def slipped(overrides: Sequence[str]) -> Plan:
+        raise UserError("'[red]' is no number")
+
+    ablate.planned(SLIP, "tiny_net.py", "all", slipped)
+    assert "'[red]' is no number" in capsys.readouterr().err
+
+
 def test_the_only_one_asked_for_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="no setting"):
         ablate.planned(SLIP, "tiny_net.py", "narrow", refused)

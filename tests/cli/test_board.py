@@ -78,6 +78,9 @@ def test_archives_stand_beside_runs(bare: Path, cli: Cli) -> None:
     assert (hurt.code, "left out: an archive cannot be read" in hurt.err, "poor" in hurt.out) == (0, True, True)
     assert cli("compare", "good.parquet", "poor").code == 2
     assert cli("leaderboard", "--archives", "nothing").code == 2
+    assert cli("leaderboard", "--archives", "good.parquet", "--runs", "nowhere").code == 2, "nothing is left to show"
+    missing = cli("compare", "missing.parquet", "poor")
+    assert (missing.code, "there is no such archive" in missing.err) == (2, True)
 
 
 def test_measured_beside_published(bare: Path, cli: Cli) -> None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from merbench.board.joined import Table
 from merbench.board.rows import row_of
 from merbench.errors import UserError
 from merbench.foldfile import FAULTS, TOLERANCE, fold_name, write
-from merbench.results import Provenance, Run
+from merbench.results import Run, provenance_of
 
 FORMAT = 1
 """Of an archive; raised when its columns or what it says of itself change."""
@@ -34,6 +34,9 @@ LARGEST = 2**26
 
 ROWS = 1_000_000
 """At most."""
+
+CLIPS = 20_000
+"""At most; all databases together have a few thousand, and intervals draw their subjects 10,000 times."""
 
 LONGEST = 1000
 """Characters of a name in its columns: one long name that a million rows repeat is small as a file, and fills any memory."""
@@ -69,6 +72,7 @@ class Archive:
         truth: (N,) class indices.
         seeds: (S,) seed indices.
         probabilities: (S, N, classes) float32, of the last epoch.
+        digest: SHA-256 of the file.
     """
 
     request: str
@@ -79,6 +83,7 @@ class Archive:
     truth: NDArray[np.int64]
     seeds: tuple[int, ...]
     probabilities: NDArray[np.float32]
+    digest: str
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -91,8 +96,13 @@ class Archive:
         clips = np.array(self.clips)
         subjects = np.array([clip.rpartition("/")[0] for clip in self.clips])
         databases = np.array([clip.partition("/")[0] for clip in self.clips])
-        chosen = np.zeros(len(clips), dtype=np.int64) if self.row["epochs"] == 1 else None
+        chosen = np.zeros(len(clips), dtype=np.int64) if self.epochs == 1 else None
         return [Table(clips, subjects, databases, self.truth, each[None], chosen) for each in self.predicted]
+
+    @property
+    def epochs(self) -> int:
+        """Return how many epochs were recorded, by what the row tells."""
+        return int(self.row["epochs"])
 
     def score(self) -> tuple[float, float]:
         """Return UF1 and UAR, each pooled over all clips, a mean over seeds: counted from the predictions, whatever the row says."""
@@ -171,7 +181,8 @@ def read(path: Path) -> Archive:
         UserError: it is none, is damaged, or was changed after it was written.
     """
     try:
-        content = pa.BufferReader(guard.read(path, LARGEST))
+        raw = guard.read(path, LARGEST)
+        content = pa.BufferReader(raw)
         file = pq.ParquetFile(content)
         sizes = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
         if sum(sizes) > LARGEST or not 0 < file.metadata.num_rows <= ROWS:
@@ -183,7 +194,9 @@ def read(path: Path) -> Archive:
         if about["seal"] != _seal(about):
             raise ValueError("what it says of itself was changed after it was written")
         _check(about)
-        return _archive(pq.ParquetFile(content, read_dictionary=list(NAMES)).read(use_threads=False), about)
+        return _archive(
+            pq.ParquetFile(content, read_dictionary=list(NAMES)).read(use_threads=False), about, hashlib.sha256(raw).hexdigest()
+        )
     except FAULTS as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise UserError(
@@ -197,17 +210,20 @@ def _check(about: Mapping[str, Any]) -> None:
     Raises:
         ValueError: names what is not.
     """
-    provenance, row = guard.checked(about["provenance"], get_type_hints(Provenance)), about["row"]
+    provenance, row = provenance_of(about["provenance"]), about["row"]
     last, parts = row["readings"]["last"], row["readings"]["last"]["parts"]
-    if not guard.fits(row["scheme"], str) or not all(
-        guard.fits(each, dict[str, Any]) for each in (parts, row["averages"], row["measures"])
+    if (
+        not guard.fits(row["scheme"], str)
+        or not guard.fits(row["epochs"], int)
+        or row["epochs"] < 1
+        or not all(guard.fits(each, dict[str, Any]) for each in (parts, row["averages"], row["measures"]))
     ):
         raise ValueError("its row is not what it should be")
     shaped = [*((last[name], shape) for name, shape in NUMBERS.items()), *((part, (3,)) for part in parts.values())]
     shaped += [(value, ()) for values in (row["averages"], row["measures"]) for value in values.values()]
     if any(np.shape(value) != shape or np.asarray(value).dtype.kind not in "if" for value, shape in shaped):
         raise ValueError("a score in its row is no number")
-    if row["key"] != provenance["request_key"] or not guard.parse_table(about["request"].encode()):
+    if row["key"] != provenance.request_key or not guard.parse_table(about["request"].encode()):
         raise ValueError("its request, its provenance and its row are not of one run")
 
 
@@ -225,7 +241,7 @@ def _names(column: pa.ChunkedArray) -> list[str]:
     return [known[index] for index in whole.indices.to_pylist()]
 
 
-def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
+def _archive(table: pa.Table, about: Mapping[str, Any], digest: str) -> Archive:
     """Return the columns as arrays.
 
     Raises:
@@ -241,6 +257,8 @@ def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
     clips = tuple(columns["clip"][:count])
     if columns["clip"] != list(clips) * len(seeds) or columns["seed"] != [seed for seed in seeds for _ in clips] or len(set(clips)) < count:
         raise ValueError("its seeds have other clips, or a clip stands in it twice")
+    if count > CLIPS:
+        raise ValueError(f"it has {count:,} clips")
     if count != about["provenance"]["clips"] or columns["subject"] != [clip.rpartition("/")[0] for clip in columns["clip"]]:
         raise ValueError("it has not the clips of its run, or a clip is not of its subject")
     truth = columns["truth"][:count]
@@ -257,6 +275,7 @@ def _archive(table: pa.Table, about: Mapping[str, Any]) -> Archive:
         truth=np.array([classes.index(name) for name in truth], dtype=np.int64),
         seeds=seeds,
         probabilities=probabilities.reshape(len(seeds), count, len(classes)),
+        digest=digest,
     )
 
 

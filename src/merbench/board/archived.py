@@ -1,10 +1,13 @@
-"""Rows of archives: what others have measured, or an earlier year, stands on the board beside one's own runs, without a fold being trained."""
+"""Rows of archives: what others have measured, or an earlier year, stands on the board beside one's own runs, without a fold being trained.
+
+An archive may come from anybody. So its row is made anew: of its predictions, request and provenance, whose hash is its key. What cannot
+be counted from these, the oracles and measures, is taken as it is told, and the board says so.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -16,13 +19,14 @@ from merbench.board import archive, rescoring
 from merbench.board.archive import Archive
 from merbench.board.compare import Side, complete, side
 from merbench.board.naming import find
-from merbench.board.readings import Score, by_subject
-from merbench.board.rows import Row, marks_of, restored
-from merbench.board.versions import numbers, sources
+from merbench.board.readings import Score
+from merbench.board.rows import Row, row_from
 from merbench.config import parse_request
-from merbench.errors import UserError
-from merbench.results import Provenance, Run, key_of
-from merbench.scores import READINGS, Reading
+from merbench.errors import UserError, visible
+from merbench.results import Run, key_of, provenance_of
+from merbench.scores import RANKED, READINGS, Reading
+
+ORACLES = tuple(name for name in READINGS if name not in RANKED)
 
 REMEDY = "make it anew from its run: merbench archive RUN"
 
@@ -40,25 +44,27 @@ def files(paths: Iterable[Path]) -> list[Path]:
         inside = sorted(each for each in path.rglob("*.parquet") if each.parent.name != "folds") if path.is_dir() else [path]
         if not inside:
             raise UserError("there is no archive in this folder", where=path, remedy="merbench archive RUN makes them")
-        found |= {each.resolve(): each for each in inside}
+        found |= {_followed(each): each for each in inside}
     return list(found.values())
 
 
-def row_of(path: Path) -> Row:
-    """Return the row of an archive: what its predictions give is counted again, and tests of pairs take the predictions alone.
+def _followed(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link in a circle: told where it is opened
+        return path.absolute()
 
-    Readings of other epochs, costs and measures are as its run told them: there is nothing in it to count them from.
+
+def row_of(path: Path) -> Row:
+    """Return the row of an archive: what it scores by the last epoch, and what pairs are tested by, is counted from its predictions.
+
+    Its oracles and measures are as its run told them. Where several epochs were recorded it has no inner reading: the predictions of
+    the chosen epochs are not in it.
 
     Raises:
-        UserError: it cannot be read, was made by a version with other columns, or its scores or classes are not those of its predictions and scheme.
+        UserError: it cannot be read, or its scores, clips or name are not those of its predictions, scheme and request.
     """
-    kept = archive.read(path)
-    row, now = _row(kept, path), rescoring.now_of(kept)
-    if moved := rescoring.moved(kept, now):
-        raise UserError(f"an archive does not hold together: {moved[0]}", where=path, remedy=REMEDY)
-    counted = {name: now for name in row.readings if name == "last" or (name == "inner" and row.epochs == 1)}
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()  # not what it says: p of pairs are kept by it, those of runs too
-    return replace(row, archive=path.as_posix(), digest=digest, readings=row.readings | counted)
+    return _read(path)[0]
 
 
 def sides(root: Path, first: Path | str, second: Path | str, reading: Reading = "last") -> tuple[Side, Side]:
@@ -87,15 +93,6 @@ def sides(root: Path, first: Path | str, second: Path | str, reading: Reading = 
     return found(first), found(second)
 
 
-def _side(path: Path, reading: Reading) -> Side:
-    row, kept = row_of(path), archive.read(path)
-    if reading != "last" and kept.tables[0].chosen is None:
-        raise UserError(
-            f"an archive holds the predictions of the last epoch, not of the {reading} one", where=path, remedy="leave --reading out"
-        )
-    return Side(row.method, row.key, row.on, row.protocol, row.preset, path, len(kept.classes), kept.tables[0], kept.predicted)
-
-
 def joined(rows: Sequence[Row], others: Iterable[Row]) -> list[Row]:
     """Return rows with those of archives, a run once: as it is here, unless the archive has more of its seeds.
 
@@ -111,106 +108,85 @@ def joined(rows: Sequence[Row], others: Iterable[Row]) -> list[Row]:
     return list(found.values())
 
 
-def _row(kept: Archive, path: Path) -> Row:
-    """Return the row that an archive keeps; what is tested in pairs is of its predictions.
+def _side(path: Path, reading: Reading) -> Side:
+    row, kept = _read(path)
+    if reading not in row.by_subject:
+        raise UserError(
+            f"an archive holds the predictions of the last epoch, not of the {reading} one", where=path, remedy="leave --reading out"
+        )
+    return Side(row.method, row.key, row.on, row.protocol, row.preset, path, row.classes, kept.tables[0], kept.predicted)
 
-    Raises:
-        UserError: it is not what a row should be.
-    """
-    provenance = Provenance(**kept.provenance)
-    tables, classes = kept.tables, len(kept.classes)
-    plain = {"superseded": False, "archive": "", **kept.row, "places": {}}  # earlier versions kept fewer columns
-    plain |= {"versions": list(numbers(provenance.results_versions)), "sources": list(sources(provenance))}
+
+def _read(path: Path) -> tuple[Row, Archive]:
+    kept = archive.read(path)
+    now = rescoring.now_of(kept)
+    if moved := rescoring.moved(kept, now):
+        raise UserError(f"an archive does not hold together: {moved[0]}", where=path, remedy=REMEDY)
     try:
-        _check(plain)
-        row = restored(plain, provenance.request_key)
-        if row is None:
-            raise ValueError("it lacks columns")
-        _check_identity(row, kept.request, provenance)
-        if (
-            row.classes != kept.classes
-            or row.seeds != kept.seeds
-            or (row.clips, row.subjects) != (len(kept.clips), len(set(tables[0].subjects.tolist())))
-        ):
-            raise ValueError("it is of other classes, seeds or clips than its predictions")
-        paired = {"last": by_subject("last", tables, classes)}
-        if "inner" in row.readings:
-            only = tables[0].chosen is not None
-            paired["inner"] = paired["last"] if only else _checked(row.by_subject["inner"], paired["last"], row.readings["inner"])
-        return replace(row, by_subject=paired)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        row = _row(kept, now)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise UserError(f"the row of an archive is not what it should be: {reason}", where=path, remedy=REMEDY) from error
+        raise UserError(f"an archive is not what it should be: {reason}", where=path, remedy=REMEDY) from error
+    return replace(row, archive=visible(path.as_posix(), keep=""), digest=kept.digest), kept
 
 
-def _check(plain: Mapping[str, Any]) -> None:
-    """Look whether a row has the types of its columns; a score without a value passes as a number.
-
-    Raises:
-        ValueError: names what is not, or a word has signs that are not seen: they would move the cursor of who reads the board.
-    """
-    whole = json.loads(json.dumps(plain), parse_constant=lambda _: 0.0)
-    readings = whole.pop("readings")
-    guard.checked(whole, {name: hint for name, hint in get_type_hints(Row).items() if name != "readings"})
-    if not guard.fits(readings, dict[str, dict[str, Any]]) or not set(readings) <= set(READINGS):
-        raise ValueError("'readings' is not what it should be")
-    for name, score in readings.items():
-        guard.checked(score, get_type_hints(Score))
-        if {len(score["uf1_interval"]), len(score["uar_interval"])} != {2} or any(len(part) != 3 for part in score["parts"].values()):
-            raise ValueError(f"an interval or a part of '{name}' is not what it should be")
-    if not all(word.isprintable() for word in _words([whole, readings])):
-        raise ValueError("a word in it has signs that cannot be seen")
-
-
-def _check_identity(row: Row, request: str, provenance: Provenance) -> None:
-    """Look whether a row is of the request and the data that its key is the hash of: by these it stands in a table, and has its name there.
+def _row(kept: Archive, now: Score) -> Row:
+    """Return the row of an archive, whose predictions score so.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not one whole.
     """
-    asked = parse_request(request.encode())
-    if key_of(asked, provenance) != row.key:
+    request, provenance = parse_request(kept.request.encode()), provenance_of(kept.provenance)
+    if key_of(request, provenance) != provenance.request_key:
         raise ValueError("its key is not that of its request and provenance")
-    of = {
-        "method": asked.name,
-        "on": asked.data.on,
-        "source": asked.data.source,
-        "scheme": asked.scheme,
-        "protocol": asked.protocol,
-        "preset": asked.preset,
-        "data": provenance.data["fingerprint"],
-        "annotations": provenance.data["annotations"],
-        "parameters": provenance.parameters,
-        "marks": marks_of(asked),
-    }
-    for name, value in of.items():
-        if getattr(row, name) != value:
-            raise ValueError(f"'{name}' is {getattr(row, name)}, that of its request and provenance {value}"[:200])
+    if kept.row["scheme"] != request.scheme:  # by which its clips were looked at
+        raise ValueError(f"its scheme is {kept.row['scheme']}, that of its request {request.scheme}")
+    folds, table = set(provenance.folds), kept.tables[0]
+    holding = [(subject in folds) + (database in folds) for subject, database in zip(table.subjects, table.databases, strict=True)]
+    if len(folds) < len(provenance.folds) or set(holding) != {1}:
+        raise ValueError("a clip of it is in no fold, or in several")
+    oracles = _oracles(kept, now)
+    if kept.epochs == 1 and oracles:
+        raise ValueError("of one epoch there is none to choose")
+    readings = {"last": now, **({"inner": now} if kept.epochs == 1 else {}), **oracles}
+    measures: dict[str, float] = kept.row["measures"]
+    row = row_from(request, provenance, kept.seeds, kept.tables, readings, kept.epochs, measures)
+    if not all(word.isprintable() for word in _words([row.method, row.classes, row.assumed, measures, provenance.data])):
+        raise ValueError("a word in it has signs that cannot be seen")  # they would move the cursor of who reads the board
+    return row
+
+
+def _oracles(kept: Archive, now: Score) -> dict[str, Score]:
+    """Return the readings that cannot be counted again, as they are told.
+
+    Raises:
+        ValueError: one is not what a reading should be.
+    """
+    found: dict[str, Score] = {}
+    for name in ORACLES:
+        if (told := kept.row["readings"].get(name)) is None:
+            continue
+        plain = json.loads(json.dumps(told), parse_constant=lambda _: 0.0)  # a score without a value is NaN, and right
+        parts, intervals = guard.checked(plain, get_type_hints(Score))["parts"], (plain["uf1_interval"], plain["uar_interval"])
+        if set(parts) != set(now.parts) or any(len(part) != 3 for part in parts.values()) or any(len(ends) != 2 for ends in intervals):
+            raise ValueError(f"parts or intervals of {name} are not what they should be")
+        if np.shape(plain["confusion"]) != np.shape(now.confusion):
+            raise ValueError(f"the confusion of {name} is not what it should be")
+        found[name] = Score(
+            **{
+                **told,
+                "uf1_interval": tuple(told["uf1_interval"]),
+                "uar_interval": tuple(told["uar_interval"]),
+                "parts": {part: tuple(told["parts"][part]) for part in now.parts},
+            }
+        )
+    return found
 
 
 def _words(value: Any) -> Iterator[str]:
     """Yield every name and text in what JSON holds."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict | list):
+    elif isinstance(value, dict | list | tuple):
         for each in [*value, *value.values()] if isinstance(value, dict) else value:
             yield from _words(each)
-
-
-def _checked(inner: dict[str, list[list[int]]], last: dict[str, list[list[int]]], score: Score) -> dict[str, list[list[int]]]:
-    """Return the confusions of the inner reading by subject, which are of the same true clips and sum to the reading's.
-
-    Raises:
-        ValueError: they are or do not.
-    """
-    subjects = sorted(last)
-    if sorted(inner) != subjects:
-        raise ValueError("the inner reading is of other subjects")
-    counts, seen = (np.array([each[subject] for subject in subjects], dtype=np.int64) for each in (inner, last))
-    classes = len(score.confusion)
-    if counts.shape != seen.shape or (counts < 0).any() or counts.sum((0, 1)).tolist() != np.ravel(score.confusion).tolist():
-        raise ValueError("the inner reading is not that of its subjects")
-    truth = [each.reshape(*each.shape[:2], classes, classes).sum(-1) for each in (counts, seen)]
-    if not np.array_equal(*truth):
-        raise ValueError("the inner reading is of other clips")
-    return inner

@@ -16,7 +16,7 @@ from merbench.board.columns import interval, number
 from merbench.board.flags import Flagged, flagged
 from merbench.board.published import MEASURED, Ours, Published, ours
 from merbench.board.readings import Score
-from merbench.board.render import escaped, heading, line
+from merbench.board.render import escaped, heading, line, of_archives
 from merbench.board.rows import Row
 from merbench.card import shipped
 
@@ -29,7 +29,7 @@ FIDELITY = {
     "reconstruction": "reconstructed",
 }
 
-FIELDS = ("run", "method", "published", "source", "status", "selection", *COLUMNS, "reasons")
+FIELDS = ("run", "method", "published", "source", "status", "selection", *COLUMNS, "reasons", "archive")
 
 FOOT = (
     "paper: as printed; ours: the last epoch, pooled over all folds; gap: ours less the paper's. oracle-subject: ours by the epoch that is best for each "
@@ -251,6 +251,7 @@ def records(rows: Iterable[Row]) -> list[dict[str, str]]:
                     cell.one.selection,
                     *cell.texts,
                     "; ".join(each.reasons),
+                    each.row.archive,
                 ),
                 strict=True,
             )
@@ -284,7 +285,7 @@ def markdown(rows: Sequence[Row]) -> str:
         parts.append(f"## {escaped(each.title)}\n\n{escaped(heading(each.row))}\n\n{table}\n\nWhy they may differ:\n\n{reasons}")
     if alone:
         parts.append("Nothing beside:\n\n" + "\n".join(f"- {escaped(each)}" for each in alone))
-    return "\n\n".join([*parts, FOOT]) + "\n"
+    return "\n\n".join(filter(None, [*parts, FOOT, escaped(of_archives(rows))])) + "\n"
 
 
 FORMATS = {"md": markdown, "csv": as_csv, "json": as_json}

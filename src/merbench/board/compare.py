@@ -28,7 +28,7 @@ class Side:
         name, key: as the board calls them.
         on, protocol, preset: as in `Request`.
         where: the folder or file.
-        classes: C.
+        classes: class names.
         table: of the clips.
         predicted: (seeds, N) class indices of every complete seed.
     """
@@ -39,7 +39,7 @@ class Side:
     protocol: str
     preset: str
     where: Path
-    classes: int
+    classes: tuple[str, ...]
     table: Table
     predicted: NDArray[np.int64]
 
@@ -68,7 +68,7 @@ def side(run: Run, reading: Reading = "last") -> Side:
         UserError: no seed is complete, or it lacks the reading.
     """
     table, predicted = taken(run, reading)
-    request, classes = run.request, len(run.provenance.classes)
+    request, classes = run.request, tuple(run.provenance.classes)
     return Side(request.name, run.path.name, request.data.on, request.protocol, request.preset, run.path, classes, table, predicted)
 
 
@@ -88,13 +88,13 @@ def paired_sides(a: Side, b: Side) -> Pair:
         UserError: they have other clips or labels.
     """
     table = a.table
-    if not np.array_equal(table.clips, b.table.clips) or not np.array_equal(table.truth, b.table.truth):
+    if a.classes != b.classes or not np.array_equal(table.clips, b.table.clips) or not np.array_equal(table.truth, b.table.truth):
         raise UserError(
             "the two runs have other clips or labels; there is nothing to pair",
             where=f"{a.where} and {b.where}",
             remedy="compare runs of one table",
         )
-    means, tests = tested(table.truth, a.predicted, b.predicted, table.subjects, table.databases, a.classes)
+    means, tests = tested(table.truth, a.predicted, b.predicted, table.subjects, table.databases, len(a.classes))
     return Pair(table, (len(a.predicted), len(b.predicted)), means, tests)
 
 

@@ -125,8 +125,8 @@ def of_archives(rows: Iterable[Row]) -> str:
     if not named:
         return ""
     return (
-        f"Of archives, not of runs in this folder, are {len(named)}: {', '.join(dict.fromkeys(named))}. What they score by the last epoch was "
-        "counted again from their predictions; oracles, costs and measures are as they were kept."
+        f"Of archives, not of runs in this folder, are {len(named)}: {', '.join(dict.fromkeys(named))}. What they score was counted again from "
+        "their predictions of the last epoch; oracles, costs and measures are as their runs told them."
     )
 
 
@@ -139,7 +139,7 @@ def markdown(rows: Sequence[Row], reading: Reading = "last") -> str:
     """Return the board as Markdown, ranked by a reading."""
     parts = ["# merbench leaderboard" + (", by the inner epoch" if reading == "inner" else "")]
     for source, found in by_source(rows, reading):
-        parts.append(f"## {source}")
+        parts.append(f"## {escaped(source)}")
         parts += [f"### {escaped(title)}\n\n{_table(members, reading)}" for title, members in found]
     lacking = incomplete(rows)
     if lacking:

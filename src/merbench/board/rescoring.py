@@ -64,17 +64,22 @@ def moved(kept: Archive, now: Score) -> tuple[str, ...]:
 
 
 def _relabelled(kept: Archive) -> list[str]:
-    """Return which clips have another class in their scheme than in an archive."""
+    """Return in what clips and classes an archive differs from its scheme's list: all clips of whoever a fold holds out, each with its class."""
     scheme = kept.row["scheme"]
     if not schemes.is_listed(scheme):
         return []
     listed = schemes.scheme(scheme)
+    if kept.classes != tuple(listed.classes):
+        return [f"its classes are {', '.join(kept.classes)}, those of {scheme} {', '.join(listed.classes)}"]
     truth = {clip: kept.classes[label] for clip, label in zip(kept.clips, kept.truth.tolist(), strict=True)}
-    known = {clip: listed.classes[label] for clip, label in listed.labels.items() if clip in truth}
-    wrong = [clip for clip in truth if known.get(clip) != truth[clip]]
-    return (
-        [f"{len(wrong)} clips have another class in {scheme}: {wrong[0]} was {truth[wrong[0]]}, is {known.get(wrong[0])}"] if wrong else []
-    )
+    known = {clip: listed.classes[label] for clip, label in listed.labels.items()}
+    if wrong := [clip for clip in truth if known.get(clip) != truth[clip]]:
+        return [f"{len(wrong)} clips have another class in {scheme}: {wrong[0]} was {truth[wrong[0]]}, is {known.get(wrong[0])}"]
+    folds = set(kept.provenance["folds"])
+    wanted = {clip.key for clip in listed.clips if clip.subject in folds or clip.database in folds}
+    if unlike := sorted(wanted ^ set(truth)):
+        return [f"{len(unlike)} clips of {scheme} are missing, or are of no fold: {unlike[0]}"]
+    return []
 
 
 def _same(then: Any, found: Any) -> bool:

@@ -87,9 +87,12 @@ class Row:
     archive: str = ""
 
     @property
-    def table(self) -> tuple[str, str, str, str, str, str]:
-        """Return what rows must share to be ranked with one another: also the very arrays they learnt from."""
-        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.data)
+    def table(self) -> tuple[str, ...]:
+        """Return what rows must share to be ranked with one another: also the very arrays they learnt from.
+
+        The arrays' hash covers clips and classes; that an archive tells it does not make it so, and its clips can be counted.
+        """
+        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.data, str(self.clips), *self.classes)
 
 
 def row_of(run: Run) -> Row:
@@ -99,14 +102,14 @@ def row_of(run: Run) -> Row:
         UserError: a file of the run cannot be read, or its folds do not fit together.
     """
     digest = run.digest()
-    row = restored(summary.known(run.path, digest), run.path.name)
+    row = _row(summary.known(run.path, digest), run.path.name)
     if row is None:
         row = replace(_compute(run), digest=digest)
         summary.keep(run.path, digest, asdict(row))
     return row
 
 
-def restored(kept: dict[str, Any] | None, key: str) -> Row | None:
+def _row(kept: dict[str, Any] | None, key: str) -> Row | None:
     """Return a row from the plain values that `row_of` keeps, with its tuples; None where they are no row of the run with this key."""
     try:
         if kept is None or kept["key"] != key:
@@ -131,11 +134,36 @@ def _compute(run: Run) -> Row:
     folds = {seed: run.results(wanted[seed]) for seed in seeds}
     tables = joined(run, folds.values(), provenance.clips)
     epochs = int(folds[seeds[0]][0].epochs[-1]) if seeds else 0
-    readings = readings_of(tables, classes, epochs)
-    seconds, total_seconds, peak_mib, clip_seconds = _costs(provenance, [name for seed in seeds for name in wanted[seed]])
+    measures = _medians([fold for found in folds.values() for fold in found])
+    row = row_from(request, provenance, seeds, tables, readings_of(tables, classes, epochs), epochs, measures)
+    missing = sum(len(set(wanted[seed]) - finished) for seed in begun)
+    return replace(row, missing=missing, failed=len(provenance.failed))
+
+
+def row_from(
+    request: Request,
+    provenance: Provenance,
+    seeds: Sequence[int],
+    tables: Sequence[Table],
+    readings: dict[str, Score],
+    epochs: int,
+    measures: dict[str, float],
+) -> Row:
+    """Return the row of what is finished.
+
+    Args:
+        request, provenance: of the run.
+        seeds: indices of those that have all folds.
+        tables: predictions, one a seed.
+        readings, measures: as in `Row`.
+        epochs: the last one that was recorded; 0 where no seed is whole.
+    """
+    wanted = [fold_name(held_out, seed) for seed in seeds for held_out in provenance.folds]
+    seconds, total_seconds, peak_mib, clip_seconds = _costs(provenance, wanted)
+    key, classes = provenance.request_key, len(provenance.classes)
     return Row(
-        key=run.path.name,
-        path=folder_of(Path(), request, run.path.name).as_posix(),
+        key=key,
+        path=folder_of(Path(), request, key).as_posix(),
         method=request.name,
         on=request.data.on,
         source=request.data.source,
@@ -144,12 +172,12 @@ def _compute(run: Run) -> Row:
         preset=request.preset,
         annotations=provenance.data["annotations"],
         data=provenance.data["fingerprint"],
-        marks=marks_of(request),
+        marks=_marks(request),
         clips=provenance.clips,
         subjects=_subjects(provenance, tables),
-        seeds=seeds,
-        missing=sum(len(set(wanted[seed]) - finished) for seed in begun),
-        failed=len(provenance.failed),
+        seeds=tuple(seeds),
+        missing=0,
+        failed=0,
         epochs=epochs,
         parameters=provenance.parameters,
         seconds=seconds,
@@ -161,7 +189,7 @@ def _compute(run: Run) -> Row:
         sources=sources(provenance),
         readings=readings,
         averages=averages_of(tables, classes),
-        measures=_medians([fold for found in folds.values() for fold in found]),
+        measures=measures,
         by_subject={name: by_subject(name, tables, classes) for name in RANKED if name in readings},
         assumed="; ".join(filter(None, (provenance.data.get("assumed"), _assumed_of_macro(provenance)))),
     )
@@ -201,7 +229,7 @@ def _medians(results: Sequence[FoldResult]) -> dict[str, float]:
     return {name: float(np.nanmedian(found)) for name, found in values.items() if not np.isnan(found).all()}
 
 
-def marks_of(request: Request) -> tuple[str, ...]:
+def _marks(request: Request) -> tuple[str, ...]:
     """Return why the rows of a request are not ranked with others, in words."""
     source, scheme, protocol = request.data.source, request.scheme, request.protocol
     marks = []

@@ -12,6 +12,8 @@ from merbench.cli import pages
 from merbench.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from merbench.board.rows import Row
 
 T = TypeVar("T")
@@ -127,8 +129,14 @@ def _show(rows: list[Row], wide: bool, reading: Literal["last", "inner"]) -> Non
     for line in render.incomplete(rows):
         console.print(f"not finished: {line}", markup=False)
     console.print(render.SHORT.format(reading=reading) if short else render.foot(reading), style="dim", soft_wrap=not short)
-    if of_archives := render.of_archives(rows):
-        console.print(of_archives, style="dim", markup=False, soft_wrap=True)
+    _tell_of_archives(console, rows)
+
+
+def _tell_of_archives(console: Console, rows: list[Row]) -> None:
+    from merbench.board import render
+
+    if told := render.of_archives(rows):
+        console.print(told, style="dim", markup=False, soft_wrap=True)
 
 
 def _show_beside(rows: list[Row], wide: bool) -> None:
@@ -156,6 +164,7 @@ def _show_beside(rows: list[Row], wide: bool) -> None:
     for line in alone:
         console.print(f"nothing beside {line}", markup=False, soft_wrap=True)
     console.print(beside.FOOT, style="dim", soft_wrap=True)
+    _tell_of_archives(console, rows)
 
 
 def compare(
@@ -183,5 +192,13 @@ def compare(
 
 
 def _file(named: str) -> Path | str:
-    """Return the path of what may be an archive, and else what a run is called."""
-    return Path(named) if named.endswith(".parquet") and Path(named).is_file() else named
+    """Return the path of what may be an archive, and else what a run is called.
+
+    Raises:
+        UserError: it can be nothing but an archive, and is not there.
+    """
+    if not named.endswith(".parquet") or Path(named).is_dir():
+        return named
+    if not Path(named).exists():
+        raise UserError("there is no such archive", where=named, remedy="name what merbench archive has written, or a run")
+    return Path(named)
