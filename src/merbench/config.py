@@ -217,6 +217,7 @@ def parse_request(content: bytes) -> Request:
     if not all(word and word.isprintable() for word in words):
         raise ValueError("a name in it is empty or has characters that cannot be seen")
     canonical(request.arguments)
+    guard.plain(request.method)  # it becomes a folder
     return request
 
 

@@ -23,6 +23,8 @@ from merbench.foldfile import FoldResult, read_fold, read_metadata, write, write
 ROOT = Path("runs")
 LARGEST = 2**24
 """Bytes of a provenance."""
+LONGEST_RUN = 1e9
+"""Seconds and MiB of a fold, at most: thirty years."""
 FOLD_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(--[^/ ]+)?--s(0|[1-9][0-9]*)", re.ASCII)
 
 DECISIVE = ("torch", "pytorch-lightning", "numpy", "scikit-learn")
@@ -98,6 +100,8 @@ def provenance_of(raw: object) -> Provenance:
         map(FOLD_NAME.fullmatch, found.failed)
     ):
         raise ValueError("costs or failed folds are not what they should be")
+    if found.parameters < 0 or any(not 0 <= value <= LONGEST_RUN for cost in found.costs.values() for value in cost.values()):
+        raise ValueError("costs or parameters are not what they should be")
     return found
 
 

@@ -43,15 +43,15 @@ def test_the_row_of_an_archive_is_that_of_its_run(tmp_path: Path, path: Path) ->
     assert render.as_csv([replace(found, archive="")]) == render.as_csv([there]), "in the same order too"
 
 
-def test_of_one_epoch_the_inner_reading_is_there_and_of_several_not(tmp_path: Path) -> None:
-    """What inner trainings chose is not in an archive: nobody could count it again."""
-    for name, kind, expected in (("one", {"epochs": 1}, {"last", "inner"}), ("several", {"inner": 3}, {"last"})):
-        run = made(tmp_path / "runs", name, seeds=2, **kind)
-        archive.save(run, tmp_path / f"{name}.parquet")
-        found, there = archived.row_of(tmp_path / f"{name}.parquet"), rows.row_of(run)
-        assert set(there.by_subject) == {"last", "inner"}
-        assert set(found.by_subject) == set(found.readings) & {"last", "inner"} == expected
-        assert found.by_subject == {each: there.by_subject[each] for each in expected}
+@pytest.mark.parametrize("kind", [{"epochs": 1}, {"inner": 3}])
+def test_there_is_no_inner_reading(tmp_path: Path, kind: dict[str, int]) -> None:
+    """What inner trainings chose is not in an archive, and that there was one epoch alone is told by its row alone."""
+    run = made(tmp_path / "runs", seeds=2, **kind)  # type: ignore[arg-type]
+    archive.save(run, tmp_path / "one.parquet")
+    found, there = archived.row_of(tmp_path / "one.parquet"), rows.row_of(run)
+    assert set(there.by_subject) == {"last", "inner"}
+    assert "inner" not in found.readings
+    assert found.by_subject == {"last": there.by_subject["last"]}
 
 
 def test_places_are_those_of_the_runs(tmp_path: Path) -> None:
@@ -117,13 +117,26 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a kinder part": (lambda about: about["row"]["readings"]["last"]["parts"].update(smic=[1.0, 1.0, 1.0]), "UF1, UAR, accuracy of smic"),
     "no epochs": (lambda about: about["row"].pop("epochs"), "it lacks 'epochs'"),
     "epochs in words": (lambda about: about["row"].update(epochs="many"), "its row is not what it should be"),
-    "an epoch alone, and oracles": (lambda about: about["row"].update(epochs=1), "there is none to choose"),
     "another scheme": (lambda about: about["row"].update(scheme="casme2-5"), "its scheme is casme2-5, that of its request objective-5"),
     "another request": (lambda about: about.update(request=about["request"].replace("epochs: 4", "epochs: 5")), "its key is not that"),
-    "a fold less": (lambda about: about["provenance"]["folds"].pop(), "in no fold, or in several"),
-    "a fold twice": (lambda about: about["provenance"]["folds"].append("smic/s0"), "in no fold, or in several"),
-    "a person in two folds": (lambda about: about["provenance"]["folds"].append("smic"), "in no fold, or in several"),
+    "a fold less": (lambda about: about["provenance"]["folds"].pop(), "its folds are not those of its clips"),
+    "a fold twice": (lambda about: about["provenance"]["folds"].append("smic/s0"), "its folds are not those of its clips"),
+    "a person in two folds": (lambda about: about["provenance"]["folds"].append("smic"), "its folds are not those of its clips"),
     "an oracle of words": (lambda about: oracle(about).update(uf1="1"), "'uf1' is not"),
+    "an oracle above 1": (lambda about: oracle(about).update(uf1=5.0), "a score of oracle-subject is not one from 0 to 1"),
+    "an oracle without end": (lambda about: oracle(about).update(uf1=float("inf")), "'uf1' is not"),
+    "a part below 0": (
+        lambda about: oracle(about)["parts"].update(smic=[-0.1, 0.0, 0.0]),
+        "a score of oracle-subject is not one from 0 to 1",
+    ),
+    "seconds without end": (
+        lambda about: next(iter(about["provenance"]["costs"].values())).update(seconds=1e308),
+        "costs or parameters are not",
+    ),
+    "time given back": (
+        lambda about: next(iter(about["provenance"]["costs"].values())).update(seconds=-1.0),
+        "costs or parameters are not",
+    ),
     "an oracle that lacks something": (lambda about: oracle(about).pop("parts"), "its keys are"),
     "an oracle of other databases": (lambda about: oracle(about)["parts"].pop("smic"), "parts or intervals of oracle-subject"),
     "an oracle with a part of one number": (
@@ -177,7 +190,7 @@ def rewritten(path: Path, change: Callable[[dict[str, list[Any]]], dict[str, lis
     classes = [name.removeprefix("p_") for name in kept if name.startswith("p_")]
     made_of = np.stack([np.array(columns[f"p_{name}"], np.float32) for name in classes], axis=-1)
     about["columns"] = archive._hash({name: columns[name] for name in ("seed", *archive.NAMES)}, made_of)
-    about["provenance"]["clips"] = len(columns["clip"])
+    about["provenance"]["clips"] = len(set(columns["clip"]))
     pq.write_table(pa.table(kept).replace_schema_metadata({"merbench-archive": json.dumps(about)}), path)
 
     def honest(about: dict[str, Any]) -> None:
@@ -203,7 +216,7 @@ def test_an_archive_without_its_hard_clips_is_refused(tmp_path: Path) -> None:
     archived.row_of(path)
     rewritten(path, easy)
     assert archive.read(path).score()[0] == 1.0
-    with pytest.raises(UserError, match="clips of megc3 are missing, or are of no fold: casme2/"):
+    with pytest.raises(UserError, match=r"clips are in smic\+casme2 or in the archive alone: casme2/"):
         archived.row_of(path)
 
 
@@ -228,7 +241,11 @@ def test_an_archive_with_classes_in_another_order_is_refused(tmp_path: Path) -> 
 
 def test_rows_of_other_clips_or_classes_are_of_other_tables(path: Path) -> None:
     row = archived.row_of(path)
-    assert len({each.table for each in (row, replace(row, clips=59), replace(row, classes=row.classes[::-1]))}) == 3
+    assert row.judged
+    assert row.table != replace(row, judged="another").table
+    rewritten(path, lambda columns: {**columns, "truth": columns["truth"][1:] + columns["truth"][:1]})
+    assert archived.row_of(path).asked == row.asked
+    assert archived.row_of(path).table != row.table, "no list knows the labels, but they are not those of the run"
 
 
 def test_clips_that_are_not_those_of_their_scheme_are_refused(tmp_path: Path) -> None:
@@ -243,6 +260,29 @@ def test_a_score_without_a_value_passes(tmp_path: Path) -> None:
     resealed(tmp_path / "one.parquet", lambda about: about["row"]["readings"]["oracle-subject"].update(uf1=float("nan")))
     found = archived.row_of(tmp_path / "one.parquet").readings["oracle-subject"]
     assert found.uf1 != found.uf1
+
+
+def test_an_archive_replaces_no_run_of_ones_own_by_its_version(tmp_path: Path) -> None:
+    old, new = (made(tmp_path / "runs", version=version) for version in (1, 2))
+    for name, run in (("old", old), ("new", new)):
+        archive.save(run, tmp_path / f"{name}.parquet")
+    of_old, of_new = (archived.row_of(tmp_path / f"{name}.parquet") for name in ("old", "new"))
+    mine_old, mine_new = rows.row_of(old), rows.row_of(new)
+    for both, expected in (
+        ((mine_old, of_new), [False, False]),
+        ((of_old, mine_new), [True, False]),
+        ((of_old, of_new), [True, False]),
+        ((mine_old, mine_new), [True, False]),
+    ):
+        assert [row.superseded for row in ranking.placed(both)] == expected
+
+
+def test_an_unknown_database_is_told_of_the_archive(tmp_path: Path) -> None:
+    path = of_list(tmp_path)
+    resealed(path, lambda about: about.update(request=about["request"].replace("'on': smic+casme2", "'on': nowhere")))
+    with pytest.raises(UserError, match="there is no database 'nowhere'") as refusal:
+        archived.row_of(path)
+    assert refusal.value.where == str(path)
 
 
 def test_a_run_stands_once(tmp_path: Path, path: Path) -> None:

@@ -48,6 +48,12 @@ def test_the_table_fits_the_terminal(several: Path, cli: Cli, monkeypatch: pytes
     assert all(name in wide for name in ("memory", "a clip", "all folds", "annotations", "oracle-epoch"))
 
 
+def test_a_name_is_shown_as_it_is(bare: Path, cli: Cli) -> None:
+    make_run(bare / "runs", "good", changes=("[/b]", "\\[/b]", "[red]"))
+    found = cli("leaderboard")
+    assert (found.code, "good[[/b],\\[/b],[red]]" in found.out) == (0, True)
+
+
 def test_places_are_kept_from_one_board_to_the_next(several: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cli("leaderboard").out
     assert (several / "runs" / ranking.FILE).is_file()

@@ -165,3 +165,13 @@ def test_two_editions_of_a_sheet_give_two_fingerprints(phantoms: Phantoms) -> No
         return Prepared("casme2", "frames", "megc3", clips, made.classes, labels, {}, "pixels").annotations
 
     assert fingerprint(first) == fingerprint(replace(first, entries=entries)) != fingerprint(second)
+
+
+def test_a_first_look_at_every_listed_scheme_has_whole_people_of_it() -> None:
+    for name in filter(schemes.is_listed, schemes.names()):
+        made = schemes.scheme(name)
+        whole = schemes.scheme(name.removesuffix("-mini"))
+        people = {clip.subject for clip in made.clips}
+        assert made.name == name
+        assert made.labels == {clip.key: whole.labels[clip.key] for clip in whole.clips if clip.subject in people}
+        assert (len(made.clips) < len(whole.clips)) == schemes.is_mini(name)

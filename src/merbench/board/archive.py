@@ -35,8 +35,8 @@ LARGEST = 2**26
 ROWS = 1_000_000
 """At most."""
 
-CLIPS = 20_000
-"""At most; all databases together have a few thousand, and intervals draw their subjects 10,000 times."""
+CLIPS, SUBJECTS, CLASSES = 20_000, 2_000, 50
+"""At most: all databases together have a few thousand clips, of a few hundred people, and intervals draw these 10,000 times."""
 
 LONGEST = 1000
 """Characters of a name in its columns: one long name that a million rows repeat is small as a file, and fills any memory."""
@@ -92,12 +92,11 @@ class Archive:
 
     @property
     def tables(self) -> list[Table]:
-        """Return the predictions, a table a seed, of the one epoch that is kept; where there never was another, it is the chosen one too."""
+        """Return the predictions, a table a seed, of the one epoch that is kept."""
         clips = np.array(self.clips)
         subjects = np.array([clip.rpartition("/")[0] for clip in self.clips])
         databases = np.array([clip.partition("/")[0] for clip in self.clips])
-        chosen = np.zeros(len(clips), dtype=np.int64) if self.epochs == 1 else None
-        return [Table(clips, subjects, databases, self.truth, each[None], chosen) for each in self.predicted]
+        return [Table(clips, subjects, databases, self.truth, each[None]) for each in self.predicted]
 
     @property
     def epochs(self) -> int:
@@ -211,6 +210,8 @@ def _check(about: Mapping[str, Any]) -> None:
         ValueError: names what is not.
     """
     provenance, row = provenance_of(about["provenance"]), about["row"]
+    if len(provenance.classes) > CLASSES:
+        raise ValueError(f"it has {len(provenance.classes):,} classes")
     last, parts = row["readings"]["last"], row["readings"]["last"]["parts"]
     if (
         not guard.fits(row["scheme"], str)
@@ -234,6 +235,8 @@ def _names(column: pa.ChunkedArray) -> list[str]:
         ValueError: one is longer than any name is, or there is none.
     """
     whole = column.unify_dictionaries().combine_chunks()
+    if not pa.types.is_dictionary(whole.type):
+        raise ValueError("a name in its columns is a number")
     names = whole.dictionary
     if whole.null_count or not pa.types.is_string(names.type) or pc.max(pc.binary_length(names)).as_py() > LONGEST:
         raise ValueError("a name in its columns is missing or too long")
@@ -253,12 +256,14 @@ def _archive(table: pa.Table, about: Mapping[str, Any], digest: str) -> Archive:
     if probabilities.dtype != np.float32 or _hash(columns, probabilities) != about["columns"]:
         raise ValueError("a number or name in its columns was changed after it was written")
     seeds = tuple(dict.fromkeys(columns["seed"]))
+    if not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ValueError("a seed is no number from 0")
     count = table.num_rows // len(seeds)
     clips = tuple(columns["clip"][:count])
     if columns["clip"] != list(clips) * len(seeds) or columns["seed"] != [seed for seed in seeds for _ in clips] or len(set(clips)) < count:
         raise ValueError("its seeds have other clips, or a clip stands in it twice")
-    if count > CLIPS:
-        raise ValueError(f"it has {count:,} clips")
+    if count > CLIPS or len(set(columns["subject"][:count])) > SUBJECTS:
+        raise ValueError(f"it has {count:,} clips of {len(set(columns['subject'][:count])):,} subjects")
     if count != about["provenance"]["clips"] or columns["subject"] != [clip.rpartition("/")[0] for clip in columns["clip"]]:
         raise ValueError("it has not the clips of its run, or a clip is not of its subject")
     truth = columns["truth"][:count]

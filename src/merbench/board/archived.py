@@ -1,12 +1,14 @@
 """Rows of archives: what others have measured, or an earlier year, stands on the board beside one's own runs, without a fold being trained.
 
 An archive may come from anybody. So its row is made anew: of its predictions, request and provenance, whose hash is its key. What cannot
-be counted from these, the oracles and measures, is taken as it is told, and the board says so.
+be counted from these, the oracles, measures and costs, is taken as it is told, and the board says so.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from merbench.board.naming import find
 from merbench.board.readings import Score
 from merbench.board.rows import Row, row_from
 from merbench.config import parse_request
+from merbench.data.databases import databases_of
 from merbench.errors import UserError, visible
 from merbench.results import Run, key_of, provenance_of
 from merbench.scores import RANKED, READINGS, Reading
@@ -58,8 +61,7 @@ def _followed(path: Path) -> Path:
 def row_of(path: Path) -> Row:
     """Return the row of an archive: what it scores by the last epoch, and what pairs are tested by, is counted from its predictions.
 
-    Its oracles and measures are as its run told them. Where several epochs were recorded it has no inner reading: the predictions of
-    the chosen epochs are not in it.
+    Its oracles, measures and costs are as its run told them. It has no inner reading: predictions of chosen epochs are not in it.
 
     Raises:
         UserError: it cannot be read, or its scores, clips or name are not those of its predictions, scheme and request.
@@ -100,6 +102,8 @@ def joined(rows: Sequence[Row], others: Iterable[Row]) -> list[Row]:
         rows: of runs.
         others: of archives.
     """
+    if not (others := list(others)):
+        return list(rows)
     found = {row.key: row for row in rows}
     for other in others:
         here = found.get(other.key)
@@ -120,10 +124,12 @@ def _side(path: Path, reading: Reading) -> Side:
 def _read(path: Path) -> tuple[Row, Archive]:
     kept = archive.read(path)
     now = rescoring.now_of(kept)
-    if moved := rescoring.moved(kept, now):
-        raise UserError(f"an archive does not hold together: {moved[0]}", where=path, remedy=REMEDY)
     try:
+        if moved := rescoring.moved(kept, now):
+            raise UserError(f"an archive does not hold together: {moved[0]}", remedy=REMEDY)
         row = _row(kept, now)
+    except UserError as error:  # of an unknown scheme or database: where it is asked for does not help here
+        raise UserError(error.what, where=path, remedy=REMEDY) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise UserError(f"an archive is not what it should be: {reason}", where=path, remedy=REMEDY) from error
@@ -141,17 +147,16 @@ def _row(kept: Archive, now: Score) -> Row:
         raise ValueError("its key is not that of its request and provenance")
     if kept.row["scheme"] != request.scheme:  # by which its clips were looked at
         raise ValueError(f"its scheme is {kept.row['scheme']}, that of its request {request.scheme}")
-    folds, table = set(provenance.folds), kept.tables[0]
-    holding = [(subject in folds) + (database in folds) for subject, database in zip(table.subjects, table.databases, strict=True)]
-    if len(folds) < len(provenance.folds) or set(holding) != {1}:
-        raise ValueError("a clip of it is in no fold, or in several")
-    oracles = _oracles(kept, now)
-    if kept.epochs == 1 and oracles:
-        raise ValueError("of one epoch there is none to choose")
-    readings = {"last": now, **({"inner": now} if kept.epochs == 1 else {}), **oracles}
+    table = kept.tables[0]
+    if set(table.databases.tolist()) != set(databases_of(request.data.on)):
+        raise ValueError(f"its clips are not of {request.data.on}")
+    held_out = {"loso": table.subjects, "lodo": table.databases}[request.protocol]
+    if sorted(set(held_out.tolist())) != sorted(provenance.folds):
+        raise ValueError("its folds are not those of its clips and protocol")
+    readings = {"last": now, **_oracles(kept, now)}
     measures: dict[str, float] = kept.row["measures"]
     row = row_from(request, provenance, kept.seeds, kept.tables, readings, kept.epochs, measures)
-    if not all(word.isprintable() for word in _words([row.method, row.classes, row.assumed, measures, provenance.data])):
+    if not all(word.isprintable() for word in _words([row.method, row.classes, row.assumed, measures, provenance.data, list(now.parts)])):
         raise ValueError("a word in it has signs that cannot be seen")  # they would move the cursor of who reads the board
     return row
 
@@ -166,10 +171,18 @@ def _oracles(kept: Archive, now: Score) -> dict[str, Score]:
     for name in ORACLES:
         if (told := kept.row["readings"].get(name)) is None:
             continue
-        plain = json.loads(json.dumps(told), parse_constant=lambda _: 0.0)  # a score without a value is NaN, and right
+        plain = json.loads(
+            json.dumps(told), parse_constant=lambda word: 0.0 if word == "NaN" else math.inf
+        )  # without a value: NaN, and right
         parts, intervals = guard.checked(plain, get_type_hints(Score))["parts"], (plain["uf1_interval"], plain["uar_interval"])
         if set(parts) != set(now.parts) or any(len(part) != 3 for part in parts.values()) or any(len(ends) != 2 for ends in intervals):
             raise ValueError(f"parts or intervals of {name} are not what they should be")
+        numbers = [
+            *(plain[each] for each in ("uf1", "uar", "accuracy", "chance_uf1", "chance_uf1_sd")),
+            *itertools.chain(*intervals, *parts.values()),
+        ]
+        if any(not 0 <= each <= 1 for each in numbers):
+            raise ValueError(f"a score of {name} is not one from 0 to 1")
         if np.shape(plain["confusion"]) != np.shape(now.confusion):
             raise ValueError(f"the confusion of {name} is not what it should be")
         found[name] = Score(

@@ -87,9 +87,14 @@ def placed(rows: Iterable[Row], root: Path | None = None) -> list[Row]:
 
 
 def _superseded(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows, each marked where its table has the same name with all folds of a later version of method or engine."""
+    """Return the rows, each marked where its table has the same name with all folds of a later version of method or engine.
+
+    What an archive says of its version replaces other archives alone: nobody loses a row of their own by what a file claims.
+    """
     found = list(rows)
-    marked = superseded([Version((row.method, *row.table), row.versions, row.sources, bool(row.readings)) for row in found])
+    told = [Version((row.method, *row.asked), row.versions, row.sources, bool(row.readings)) for row in found]
+    own = superseded([replace(each, whole=each.whole and not row.archive) for each, row in zip(told, found, strict=True)])
+    marked = [any_of if row.archive else mine for row, any_of, mine in zip(found, superseded(told), own, strict=True)]
     return [replace(row, superseded=one) for row, one in zip(found, marked, strict=True)]
 
 

@@ -126,7 +126,7 @@ def of_archives(rows: Iterable[Row]) -> str:
         return ""
     return (
         f"Of archives, not of runs in this folder, are {len(named)}: {', '.join(dict.fromkeys(named))}. What they score was counted again from "
-        "their predictions of the last epoch; oracles, costs and measures are as their runs told them."
+        "their predictions of the last epoch; how they were made, oracles, measures and costs are as their files tell."
     )
 
 

@@ -11,7 +11,8 @@ from merbench.board import archive
 from merbench.board.archive import Archive
 from merbench.board.readings import Score, averages_of, score_of
 from merbench.board.regression import Verdict
-from merbench.data import schemes
+from merbench.config import parse_request
+from merbench.data import databases, schemes
 
 EXACT = 1e-12
 """What is counted from the same predictions by the same code differs by rounding at most."""
@@ -64,7 +65,7 @@ def moved(kept: Archive, now: Score) -> tuple[str, ...]:
 
 
 def _relabelled(kept: Archive) -> list[str]:
-    """Return in what clips and classes an archive differs from its scheme's list: all clips of whoever a fold holds out, each with its class."""
+    """Return in what clips and classes an archive differs from its scheme's list: all clips of its databases, each with its class."""
     scheme = kept.row["scheme"]
     if not schemes.is_listed(scheme):
         return []
@@ -75,10 +76,9 @@ def _relabelled(kept: Archive) -> list[str]:
     known = {clip: listed.classes[label] for clip, label in listed.labels.items()}
     if wrong := [clip for clip in truth if known.get(clip) != truth[clip]]:
         return [f"{len(wrong)} clips have another class in {scheme}: {wrong[0]} was {truth[wrong[0]]}, is {known.get(wrong[0])}"]
-    folds = set(kept.provenance["folds"])
-    wanted = {clip.key for clip in listed.clips if clip.subject in folds or clip.database in folds}
-    if unlike := sorted(wanted ^ set(truth)):
-        return [f"{len(unlike)} clips of {scheme} are missing, or are of no fold: {unlike[0]}"]
+    on = parse_request(kept.request.encode()).data.on
+    if unlike := sorted({clip.key for clip in listed.select(databases.databases_of(on))} ^ set(truth)):
+        return [f"{len(unlike)} clips are in {on} or in the archive alone: {unlike[0]}"]
     return []
 
 

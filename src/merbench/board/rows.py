@@ -13,7 +13,7 @@ from merbench.board import summary
 from merbench.board.joined import Table, joined
 from merbench.board.readings import Score, averages_of, by_subject, readings_of
 from merbench.board.versions import numbers, sources
-from merbench.config import Request
+from merbench.config import Request, digest
 from merbench.data import databases, schemes
 from merbench.foldfile import FoldResult, fold_name
 from merbench.results import Provenance, Run, folder_of
@@ -49,6 +49,7 @@ class Row:
         places: of the readings by which `ranking.placed` has ranked it, the first and last place that it may have in its table.
         superseded: whether `ranking.placed` has found its name in its table, run anew by a later version; it has no places then.
         archive: the file that it was read from, where that is no run's folder.
+        judged: a hash of the clips that are judged, their true classes and the classes' names; empty where no seed has all its folds.
     """
 
     key: str
@@ -85,14 +86,20 @@ class Row:
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     superseded: bool = False
     archive: str = ""
+    judged: str = ""
 
     @property
     def table(self) -> tuple[str, ...]:
-        """Return what rows must share to be ranked with one another: also the very arrays they learnt from.
+        """Return what rows must share to be ranked with one another: also the very arrays they learnt from, and what is judged.
 
-        The arrays' hash covers clips and classes; that an archive tells it does not make it so, and its clips can be counted.
+        The arrays' hash covers what is judged; but an archive may tell another's hash, and what it judges can be seen.
         """
-        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.data, str(self.clips), *self.classes)
+        return (*self.asked, self.judged)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Return what rows of one table share as soon as they are begun."""
+        return (self.on, self.source, self.scheme, self.protocol, self.preset, self.data)
 
 
 def row_of(run: Run) -> Row:
@@ -192,6 +199,7 @@ def row_from(
         measures=measures,
         by_subject={name: by_subject(name, tables, classes) for name in RANKED if name in readings},
         assumed="; ".join(filter(None, (provenance.data.get("assumed"), _assumed_of_macro(provenance)))),
+        judged=digest([provenance.classes, tables[0].clips.tolist(), tables[0].truth.tolist()]) if tables else "",
     )
 
 

@@ -15,7 +15,7 @@ from merbench.foldfile import write
 FILE = "summary.json"
 """In a run's folder."""
 
-FORMAT = 11
+FORMAT = 12
 """Of that file; raised when a row is computed in another way."""
 
 LARGEST = 2**24

@@ -102,6 +102,7 @@ def _text(format: str, published: bool, reading: Literal["last", "inner"], rows:
 def _show(rows: list[Row], wide: bool, reading: Literal["last", "inner"]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from merbench.board import render
     from merbench.board.columns import columns, fitting
@@ -121,9 +122,9 @@ def _show(rows: list[Row], wide: bool, reading: Literal["last", "inner"]) -> Non
             table = Table(box=None, pad_edge=False, header_style="dim")
             for column in kept:
                 left = column.name == "method"
-                table.add_column(column.name.replace("[", "\\["), justify="left" if left else "right", no_wrap=not left, overflow="fold")
+                table.add_column(Text(column.name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
             for row in members:
-                table.add_row(*(column.of(row).replace("[", "\\[") for column in kept))
+                table.add_row(*(Text(column.of(row)) for column in kept))
             table.add_row(*(column.chance(members[0]) for column in kept), style="dim")
             console.print(table, "")
     for line in render.incomplete(rows):
@@ -142,6 +143,7 @@ def _tell_of_archives(console: Console, rows: list[Row]) -> None:
 def _show_beside(rows: list[Row], wide: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from merbench.board import beside, render
 
@@ -156,7 +158,7 @@ def _show_beside(rows: list[Row], wide: bool) -> None:
         for name in beside.COLUMNS:
             table.add_column(name, justify="left" if name in ("part", "score", "remark") else "right", no_wrap=name != "remark")
         for cell in each.cells:
-            table.add_row(*(text.replace("[", "\\[") for text in cell.texts))
+            table.add_row(*map(Text, cell.texts))
         console.print(table)
         for reason in each.reasons:
             console.print(f"- {reason}", markup=False, soft_wrap=True)

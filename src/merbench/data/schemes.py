@@ -124,15 +124,15 @@ SCHEMES: dict[str, Callable[[], Scheme]] = {
 
 
 def scheme(name: str) -> Scheme:
-    """Return a scheme whose clips are listed, after its counts were compared with the pinned ones.
+    """Return a scheme whose clips are listed (`is_listed`), after its counts were compared with the pinned ones.
 
     Raises:
         UserError: an unknown scheme, or counts that are not the pinned ones.
     """
     check(name)
-    made = SCHEMES[name]()
+    made = SCHEMES[name if name in SCHEMES else name.removesuffix(MINI_ENDING)]()
     check_counts(made)
-    return made
+    return made if made.name == name else _mini(made)
 
 
 def names() -> tuple[str, ...]:
