@@ -74,8 +74,8 @@ def test_a_flipped_label_map_is_seen_in_committed_predictions(tmp_path: Path, mo
     made = archive.read(tmp_path / "one.parquet")
     clips = tuple(sorted(listed.labels))
     truth = np.array([listed.labels[clip] for clip in clips])
-    provenance = {**made.provenance, "folds": sorted({clip.rpartition("/")[0] for clip in clips})}
-    real = replace(made, clips=clips, truth=truth, row={**made.row, "scheme": listed.name}, provenance=provenance)
+    request = made.request.replace("'on': smic+casme2", "'on': 3db")
+    real = replace(made, clips=clips, truth=truth, row={**made.row, "scheme": listed.name}, request=request)
     assert rescoring._relabelled(real) == []
     flipped = {clip: {0: 1, 1: 0}.get(label, label) for clip, label in listed.labels.items()}
     monkeypatch.setattr(schemes, "scheme", lambda _: replace(listed, labels=flipped))
