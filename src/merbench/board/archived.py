@@ -171,9 +171,8 @@ def _oracles(kept: Archive, now: Score) -> dict[str, Score]:
     for name in ORACLES:
         if (told := kept.row["readings"].get(name)) is None:
             continue
-        plain = json.loads(
-            json.dumps(told), parse_constant=lambda word: 0.0 if word == "NaN" else math.inf
-        )  # without a value: NaN, and right
+        # a score without a value is NaN, and right; the others must be finite
+        plain = json.loads(json.dumps(told), parse_constant=lambda word: 0.0 if word == "NaN" else math.inf)
         parts, intervals = guard.checked(plain, get_type_hints(Score))["parts"], (plain["uf1_interval"], plain["uar_interval"])
         if set(parts) != set(now.parts) or any(len(part) != 3 for part in parts.values()) or any(len(ends) != 2 for ends in intervals):
             raise ValueError(f"parts or intervals of {name} are not what they should be")
