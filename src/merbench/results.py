@@ -69,6 +69,8 @@ class Provenance:
         wall_seconds: summed over the sessions that worked on this run.
         costs: by fold name.
         failed: fold name to the reason why it has no file.
+        hardware: processors, or GPUs, that have trained folds of it; runs of earlier versions do not say. Kernels are chosen by it: on another
+            the last digits of a number may be others.
     """
 
     request_key: str
@@ -85,6 +87,7 @@ class Provenance:
     wall_seconds: float = 0.0
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    hardware: list[str] = field(default_factory=list)
 
 
 def provenance_of(raw: object) -> Provenance:
@@ -93,7 +96,7 @@ def provenance_of(raw: object) -> Provenance:
     Raises:
         ValueError: something in it is missing, unknown or of another kind.
     """
-    found = Provenance(**guard.checked(raw, get_type_hints(Provenance)))
+    found = Provenance(**guard.checked({"hardware": [], **raw} if isinstance(raw, dict) else raw, get_type_hints(Provenance)))
     if not (found.folds and found.classes and {"annotations", "fingerprint"} <= set(found.data)):
         raise ValueError("folds, classes or data are not what they should be")
     if not all({"seconds", "peak_mib"} <= set(cost) <= COSTS for cost in found.costs.values()) or not all(

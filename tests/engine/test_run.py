@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
+import json
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ import pytest
 from merbench import methods
 from merbench.engine import run as engine
 from merbench.foldfile import read_fold, read_metadata
+from merbench.hardware import processor
 from merbench.method import METHODS
 from merbench.results import Run, environment
 from tests.conftest import Answer, Cli, once
@@ -361,6 +364,26 @@ def test_provenance_of_a_run_without_folds_is_made_anew(with_flow: Path, cli: Cl
     assert cli(*PRIOR).code == 0
     assert run.provenance.environment == environment("local", "cpu")
     assert run.provenance.commit != "old"
+
+
+def test_a_run_tells_on_what_its_folds_were_trained(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    run, here = the_run(Path("runs")), " ".join(processor())
+    assert run.provenance.hardware == [here]
+    run.save(dataclasses.replace(run.provenance, hardware=["another"]))
+    next(Path("runs").rglob("*.parquet")).unlink()
+    assert cli(*PRIOR).code == 0
+    assert run.provenance.hardware == sorted(["another", here])
+
+
+def test_a_run_of_an_earlier_version_does_not_say_on_what_it_was_trained(with_flow: Path, cli: Cli) -> None:
+    assert cli(*PRIOR).code == 0
+    path = the_run(Path("runs")).path / "provenance.json"
+    told = json.loads(path.read_bytes())
+    del told["hardware"]
+    path.write_text(json.dumps(told))
+    assert the_run(Path("runs")).provenance.hardware == []
+    assert cli("leaderboard").code == 0
 
 
 def test_a_method_that_fails_in_some_folds_keeps_the_others(with_flow: Path, cli: Cli) -> None:

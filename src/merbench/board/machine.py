@@ -11,28 +11,13 @@ from pathlib import Path
 from merbench import guard
 from merbench.board import archive
 from merbench.errors import UserError
+from merbench.hardware import processor
 from merbench.results import DECISIVE
 
 PLATFORM = "platform.yaml"
 
 PREPARING = ("opencv-contrib-python-headless", "dlib-bin", "face-recognition-models", "timm")
 """Packages beside `merbench.results.DECISIVE` that have a hand in what is learnt from, or in a network."""
-
-INSTRUCTIONS = (
-    "avx",
-    "fma",
-    "avx2",
-    "avx_vnni",
-    "avx512f",
-    "avx512bw",
-    "avx512vl",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_tile",
-    "asimd",
-    "sve",
-)
-"""Sets by which kernels are chosen. A virtual machine may hide some of those that its processor has."""
 
 LARGEST = 2**16
 """Bytes of ``platform.yaml``."""
@@ -44,19 +29,8 @@ def here() -> dict[str, str]:
     for name in (*DECISIVE, *PREPARING):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    return {**_processor(), "python": ".".join(platform.python_version_tuple()[:2]), **versions}
-
-
-def _processor() -> dict[str, str]:
-    """Return maker, family, model and instruction sets where the system tells them: kernels are chosen by them."""
-    told: dict[str, str] = {}
-    with contextlib.suppress(OSError, ValueError):
-        for line in guard.read(Path("/proc/cpuinfo"), 2**24).decode(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            told.setdefault(name.strip(), value.strip())
-    found = [told[name] for name in ("vendor_id", "cpu family", "model") if name in told]
-    sets = {*told.get("flags", told.get("Features", "")).split()}
-    return {"processor": " ".join([platform.machine(), *found]), "instructions": " ".join(name for name in INSTRUCTIONS if name in sets)}
+    name, instructions = processor()
+    return {"processor": name, "instructions": instructions, "python": ".".join(platform.python_version_tuple()[:2]), **versions}
 
 
 def unlike(folder: Path) -> str:

@@ -270,6 +270,7 @@ def _keep(planned: Plan, kept: Provenance, event: workers.Event) -> bool:
         run.keep(event.result, planned.request, kept)
         (run.path / "failures" / f"{name}.txt").unlink(missing_ok=True)  # it failed before
         kept.costs[name] = event.cost.known
+        kept.hardware = sorted({*kept.hardware, event.hardware})
     if not isinstance(event, workers.Failed) or event.again:
         return False
     kept.failed[name] = event.reason

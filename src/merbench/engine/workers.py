@@ -21,6 +21,7 @@ from pathlib import Path
 from merbench.config import Request
 from merbench.errors import told
 from merbench.foldfile import FoldResult
+from merbench.hardware import processor
 from merbench.processes import context, deaf, end_with_parent, lifeline, starting
 from merbench.results import Cost
 
@@ -47,11 +48,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a task left; ``weights`` is the content of their file, where they are asked for."""
+    """What a task left, and what computed it; ``weights`` is the content of their file, where they are asked for."""
 
     task: Task
     result: FoldResult
     cost: Cost
+    hardware: str
     weights: bytes | None = None
 
 
@@ -239,6 +241,7 @@ def _ready(job: Job, device_name: str) -> Train:
     macro = pretraining.served(store.load(job.macro), method.inputs, folds) if job.macro else None
     state = initial.read(job.initial, job.request.initial)[0] if job.initial else None
     device = torch.device(device_name)
+    hardware = " ".join(filter(None, processor())) if device.type == "cpu" else torch.cuda.get_device_name(device)
     gc.freeze()  # what is here now stays: later collections look at a fold's own objects only
 
     def train(task: Task, tick: Callable[[float], None]) -> Finished:
@@ -256,7 +259,7 @@ def _ready(job: Job, device_name: str) -> Train:
             macro=macro,
             initial=state,
         )
-        return Finished(task, result, cost, weights.packed(trained) if job.save_weights else None)
+        return Finished(task, result, cost, hardware, weights.packed(trained) if job.save_weights else None)
 
     return train
 
