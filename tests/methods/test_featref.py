@@ -222,6 +222,7 @@ def test_what_would_change_nothing_is_refused(arguments: dict[str, Any], why: st
         ({"quantile": 0.0}, "quantile", "above 0, at most 1"),
         ({"quantile": 99.0}, "quantile", "above 0, at most 1"),
         ({"quantile": float("nan")}, "quantile", "above 0, at most 1"),
+        ({"widths": ()}, "widths", "one block at least"),
         ({"cap": 0.0}, "cap", "above 0"),
         ({"cap": float("nan")}, "cap", "above 0"),
         ({"normalised": False, "quantile": 0.5}, "quantile", "not normalised: .* would change nothing"),

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from merbench import methods
 from merbench.batch import Batch
+from merbench.config import Training
 from merbench.displacement import agreement, dynamic_image, even, least_squares, median, ssim, warp
 from merbench.errors import UserError
 from merbench.method import METHODS
@@ -173,6 +174,18 @@ def test_regions_and_face_are_read_in_such_patches() -> None:
 # which frames
 
 
+def test_the_warm_up_has_its_own_batch_and_rate() -> None:
+    asked = Training(batch=16, lr=1e-3)
+    for arguments, expected in (({}, (16, 1e-3)), ({"warm_up_batch": 64, "warm_up_lr": 3e-4}, (64, 3e-4))):
+        first, second = (stage.filled(asked) for stage in made(**arguments).stages())
+        assert (first.name, first.batch, first.lr) == ("warm-up", *expected)
+        assert (second.batch, second.lr) == (16, 1e-3)
+    with pytest.raises(UserError, match=r"no warm-up: method\.warm_up_batch=8 would change nothing"):
+        made(warm_up=0, warm_up_batch=8)
+    with pytest.raises(UserError, match=r"no warm-up: method\.warm_up_lr=0\.1 would change nothing"):
+        made(motion="tvl1", warm_up_lr=0.1)
+
+
 def test_the_warm_up_compares_two_frames_of_a_clip_the_earlier_first() -> None:
     method, seen = made(), set()
     for _ in range(12):
@@ -314,6 +327,9 @@ def test_what_means_nothing_is_refused(arguments: dict[str, Any], why: str) -> N
         *((name, value) for name in ("gain", "belief", "firmness") for value in (0.0, -1.0, float("nan"))),
         *(("window", value) for value in (1, 4, -3, 33)),
         *((name, value) for name in ("structure", "swapped") for value in (-0.1, 1.1, float("nan"))),
+        *(("heads", value) for value in (0, 3)),
+        ("warm_up_batch", -1),
+        *(("warm_up_lr", value) for value in (-1e-3, float("nan"))),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: float) -> None:

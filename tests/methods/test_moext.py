@@ -62,8 +62,15 @@ def test_measures_say_what_is_rebuilt_and_what_a_copy_gives(monkeypatch: pytest.
         found = method.measures(batch)
         assert torch.allclose(found["error of the onset in its place"], copied)
         assert torch.allclose(found["error of the rebuilt apex, grey levels"], ratio * copied, atol=1e-6)
-        for where in ("", " where it moves"):
+        for where in ("", " where it moves", ", both evenly relit", " where it moves, both evenly relit"):
             assert torch.allclose(found[f"rebuilt / onset{where}"], torch.full((12,), ratio), atol=1e-5)
+    light = torch.tensor([0.02, -0.01, 0.03]).view(3, 1, 1)
+    monkeypatch.setattr(method, "rebuilt", lambda *_: batch["onset"] + light)
+    found = method.measures(batch)
+    assert torch.allclose(found["rebuilt / onset, both evenly relit"], torch.ones(12), atol=1e-5), "light alone is no motion"
+    assert (found["rebuilt / onset"] - 1).abs().min() > 1e-3
+    assert (found["onset moved by least squares alone / onset, both evenly relit"] < 0.95).all(), "the onset moved the wrong way"
+    assert found["correlation of least squares alone with the truth"].min() > 0.5
     half = batch["onset"].clone()
     half[..., :16, :] = batch["apex"][..., :16, :]  # right above, and still below
     still = {**batch, "tvl1": torch.cat([torch.ones(12, 2, 16, 32), torch.zeros(12, 2, 16, 32)], dim=2)}
@@ -79,6 +86,7 @@ def test_measures_say_what_is_rebuilt_and_what_a_copy_gives(monkeypatch: pytest.
     assert set(found) - set(method.measures(batch)) == {
         "error of the onset truly moved and evenly relit",
         "correlation of the displacement with the truth",
+        "correlation of least squares alone with the truth",
     }
 
 
@@ -319,6 +327,8 @@ def test_what_is_left_out_is_not_there() -> None:
     assert (whole.inputs.macro, whole.stages()[0].on) == (False, "training")
     more = made(macro=True)
     assert (more.inputs.macro, more.stages()[0].on, more.stages()[1].on) == (True, "training+macro", "training")
+    with pytest.raises(UserError, match=r"no pre-training: method\.pretraining_batch=8 would change nothing"):
+        made(pretraining=0, pretraining_batch=8)
     assert made(widths=(4, 4, 4)).eval().logits(clips(8)).shape == (12, 3), "as many stages as leave quarters"
     for arguments, why in (
         ({"size": 40}, "cannot be parted"),
@@ -350,6 +360,8 @@ def test_what_is_left_out_is_not_there() -> None:
         *((name, value) for name in ("scaled", "contrasted") for value in (-0.1, 1.0, float("nan"))),
         *((name, value) for name in ("shifted", "relit") for value in (-0.1, 1.1)),
         *(("turned", value) for value in (-1.0, 181.0)),
+        ("pretraining_batch", -1),
+        *(("pretraining_lr", value) for value in (-1e-3, float("nan"))),
         ("projection", (0, 64)),
         ("projection", (128, -1)),
     ],
@@ -359,6 +371,16 @@ def test_numbers_that_mean_nothing_are_refused_by_name(name: str, value: Any) ->
         made(**{name: value})
     assert (refused.value.what, refused.value.where) == (f"method.{name} is {value}", f"method.{name}")
     assert refused.value.remedy
+
+
+def test_pre_training_has_its_own_batch_and_rate_and_is_never_balanced() -> None:
+    asked = Training(batch=16, lr=1e-3, balance=True)
+    first, second = (stage.filled(asked) for stage in made().stages())
+    assert (first.batch, first.lr, first.balance) == (16, 1e-3, False), "a clip drawn twice would be its own negative"
+    assert (second.batch, second.lr, second.balance) == (16, 1e-3, True)
+    first, second = (stage.filled(asked) for stage in made(pretraining_batch=64, pretraining_lr=3e-4).stages())
+    assert (first.batch, first.lr) == (64, 3e-4)
+    assert (second.batch, second.lr) == (16, 1e-3)
 
 
 def test_pre_training_too_can_be_stacked_and_keeps_nothing() -> None:

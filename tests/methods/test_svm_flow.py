@@ -48,6 +48,16 @@ def test_it_is_scikit_learns_machine(mirrored: bool, balanced: bool) -> None:
     assert method.logits(new).numpy() == pytest.approx(expected, abs=1e-6)
 
 
+def test_where_all_clips_have_one_class_it_says_that_class() -> None:
+    known = clips(10, 0)
+    known["label"] = torch.full((10,), 2)
+    method, again = SVMFlow(3), SVMFlow(3)
+    method.fit(known)
+    again.set_extra_state(method.get_extra_state())
+    for each in (method, again):
+        assert each.logits(clips(4, 1)).argmax(dim=1).tolist() == [2] * 4
+
+
 def test_a_class_that_it_has_not_seen_comes_last_and_two_classes_keep_their_order() -> None:
     """Of two classes scikit-learn gives one column, for the second."""
     known = clips(24, 0)

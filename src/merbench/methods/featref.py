@@ -102,6 +102,7 @@ class FeatRef(Method):
             raise ValueError(
                 f"without proposals nothing is attended to or fused: attention={attention} and fusion={fusion} would change nothing"
             )
+        check("widths", widths, len(widths) > 0 and min(widths) > 0, "channels of one block at least, each from 1")
         check("size", size, size >= 2 ** len(widths), f"at least {2 ** len(widths)} pixels: {len(widths)} blocks halve them")
         check("cap", cap, cap > 0, "a weight above 0")
         check_read("cap", cap, 5.0, proposals and proposal > 0, "there is no proposal loss")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from merbench.arguments import check
+from merbench.arguments import check, check_read
 from merbench.batch import Batch, Flow, Frame, Inputs
 from merbench.displacement import agreement, crop, dynamic_image, even, least_squares, median, roughness, ssim, warp
 from merbench.layers import KeyedDropout, KeyedUniform
@@ -79,7 +79,8 @@ class FRLDGT(Method):
         globe: regions attend to each other; without, they stay apart until the face is read.
         full_face: patches of the whole displacement are read with the regions; without, the regions are averaged.
         apex: the ``annotated`` one, or ``spotted``: the frame that has moved most, by least squares.
-        shift: another frame is taken for the apex, so far from it, in spans from onset to apex; later where positive.
+        shift: another frame is taken for the apex, the nearest of those read to a place so far from it, in spans from onset to apex; later
+            where positive.
         regions: of action units, ``twelve`` as in `REGIONS`, or ``nine``: each brow is one, and the nose is none.
         grid: cells along a side of a region.
         patch: cells along a side of one of its patches; divides the grid.
@@ -92,7 +93,9 @@ class FRLDGT(Method):
         window: height and width of the windows of least squares, pixels of each octave, odd.
         firmness: of least squares, added to the diagonal of each window's equations; squared gradients of frames whose deviation is 1.
         structure: share of SSIM in the photometric loss; the rest is L1 (as in Godard et al., CVPR 2017).
-        swapped: share of the apexes that are replaced in training, see near.
+        swapped: share of the apexes that are replaced in training, see near; fewer where no other frame is that near.
+        warm_up_batch: clips a step of the warm-up; 0 for as many as in recognition.
+        warm_up_lr: its learning rate; 0 for that of recognition.
 
     Raises:
         ValueError, UserError: a number means nothing, or would change nothing.
@@ -100,7 +103,7 @@ class FRLDGT(Method):
 
     later = (
         *("regions", "grid", "patch", "face_grid", "face_patch", "expansion"),
-        *("groups", "gain", "belief", "window", "firmness", "structure", "swapped"),
+        *("groups", "gain", "belief", "window", "firmness", "structure", "swapped", "warm_up_batch", "warm_up_lr"),
     )
 
     card = Card(
@@ -164,6 +167,8 @@ class FRLDGT(Method):
         firmness: float = 5e-3,
         structure: float = 0.85,
         swapped: float = 0.5,
+        warm_up_batch: int = 0,
+        warm_up_lr: float = 0.0,
     ) -> None:
         super().__init__(classes)
         for name, value, fits, wanted in (
@@ -180,8 +185,15 @@ class FRLDGT(Method):
             ("firmness", firmness, firmness > 0, "a number above 0: where there is no texture, nothing else holds the equations"),
             ("structure", structure, 0 <= structure <= 1, "a share from 0 to 1"),
             ("swapped", swapped, 0 <= swapped <= 1, "a share from 0 to 1"),
+            ("widths", widths, len(widths) > 0 and min(widths) > 0, "channels of one level at least, each from 1"),
+            ("heads", heads, heads > 0 and dim > 0 and dim % heads == 0, f"a number from 1 that divides dim={dim}"),
+            ("warm_up_batch", warm_up_batch, warm_up_batch >= 0, "a whole number from 1, or 0 for that of recognition"),
+            ("warm_up_lr", warm_up_lr, warm_up_lr >= 0, "a number above 0, or 0 for that of recognition"),
         ):
             check(name, value, fits, wanted)
+        warms_up = warm_up > 0 and motion == "learned"
+        check_read("warm_up_batch", warm_up_batch, 0, warms_up, "there is no warm-up")
+        check_read("warm_up_lr", warm_up_lr, 0.0, warms_up, "there is no warm-up")
         if shift <= -1:
             raise ValueError(f"an apex shifted by {shift} spans lies at the onset or before it")
         if motion != "learned" and (apex != "annotated" or shift):
@@ -190,7 +202,7 @@ class FRLDGT(Method):
             raise ValueError(f"weights of losses are from 0, shares from 0 to 1: {self_supervised=}, {smooth=}, {pull=}")
         frames = Frame(size, colour=True, sequence=True)
         self.inputs = Inputs(flow=Flow(size, pixels=True), landmarks=True) if motion == "tvl1" else Inputs(frame=frames, landmarks=True)
-        self.motion, self.apex, self.shift = motion, apex, shift
+        self.motion, self.apex, self.shift, self.warm_up_batch, self.warm_up_lr = motion, apex, shift, warm_up_batch, warm_up_lr
         self.size, self.side, self.near, self.steady = size, side, near, steady
         self.regions, self.grid, self.swapped, self.structure = REGIONS[regions], grid, swapped, structure
         self.smoothing, self.self_supervised, self.pull, self.smooth, self.warm_up = smoothing, self_supervised, pull, smooth, warm_up
@@ -211,7 +223,15 @@ class FRLDGT(Method):
         recognition = Stage("recognition")
         if not self.warm_up or self.motion != "learned":
             return (recognition,)
-        return (Stage("warm-up", epochs=self.warm_up, outputs=self.warm_up_outputs, loss=self.warm_up_loss), recognition)
+        first = Stage(
+            "warm-up",
+            epochs=self.warm_up,
+            batch=self.warm_up_batch or None,
+            lr=self.warm_up_lr or None,
+            outputs=self.warm_up_outputs,
+            loss=self.warm_up_loss,
+        )
+        return (first, recognition)
 
     def optimizer(self, stage: Stage, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return AdamW."""

@@ -59,6 +59,9 @@ class MicroAttention(Method):
             "Pre-training is off unless macro_epochs says otherwise: the paper's macro sets (CK+, Oulu-CASIA, JAFFE, MUG, five emotions) are not read; "
             "CAS(ME)^3 macro clips or your own expression pictures stand for them, with seven emotions.",
             "The paper gives no number of epochs: 30 here, when two steps of the rate are done and a third changes nothing any more.",
+            "Preset full is the paper's training for one database by itself, on pooled databases too, for which the paper has batches of 8, a weight "
+            "decay of 5e-6 and corner crops alone: experiments/micro_attention/full.yaml has these and those for held-out databases as overrides.",
+            "No macro-expressions are kept for validation; the paper kept a tenth.",
             "Pre-training smooths no images, as the paper does with a window of up to 6 pixels, and has the weight decay of fine-tuning.",
             "Of the four corner crops one is drawn for each clip and epoch. The held-out face is whole, as in the authors' test file.",
             "Running statistics of batch normalisation are torch's (momentum 0.1): Caffe's average over a thousand steps has no meaning in so few.",

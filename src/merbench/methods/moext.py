@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from merbench.arguments import check
+from merbench.arguments import check, check_read
 from merbench.batch import Batch, Frame, Inputs
 from merbench.displacement import agreement, even, least_squares, median, warp
 from merbench.layers import KeyedDropout, KeyedUniform
@@ -49,6 +49,8 @@ class MoExt(Method):
         residual: the decoder tells what to add to the onset as the motion moves it; otherwise it makes the whole frame.
         widths: channels of the recognition network's stages, each but the first at half the size.
         pretraining: epochs of pre-training; 0 leaves it out.
+        pretraining_batch: clips a step of pre-training, each the others' negative; 0 for as many as in recognition.
+        pretraining_lr: its learning rate; 0 for that of recognition.
         macro: pre-training is on macro-expression clips too.
         reconstruction: weight of the rebuilt apex's error, grey levels; 0 leaves texture and decoder out.
         emphasis: how much more a place counts in that error for differing between the frames as places do on average.
@@ -80,7 +82,7 @@ class MoExt(Method):
 
     later = (
         *("motion_cell", "texture_cell", "broad", "gain", "window", "firmness", "cells", "projection"),
-        *("turned", "scaled", "shifted", "relit", "contrasted", "parts"),
+        *("turned", "scaled", "shifted", "relit", "contrasted", "parts", "pretraining_batch", "pretraining_lr"),
     )
 
     card = Card(
@@ -95,9 +97,10 @@ class MoExt(Method):
             "out is in neither.",
             "The extractor starts from the least-squares displacement (Lucas and Kanade) between the two shapes, in closed form, and corrects it; a "
             "convolutional extractor on the shapes' difference recognised nothing on clips of others (tried on rendered faces).",
-            "Motion is told on a grid of a quarter of the frame (method.motion_cell), in a displacement and a few channels more: too little to carry the apex past the "
-            "texture.",
-            "The decoder moves the onset and its texture by the displacement and adds what is missing; method.residual=false has it make the whole frame.",
+            "Motion is told on a grid of a quarter of the frame (method.motion_cell), in a displacement and a few channels more: it cannot hold the "
+            "apex, which else could be handed to the decoder as motion.",
+            "The decoder is given the onset itself: it moves onset and texture by the displacement and adds what is missing. The paper's is said to "
+            "make the apex of texture and motion; method.residual=false does, and rebuilds worse.",
             "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
             "Recognition is a small residual network on the motion, in whose loss the classes of a batch count alike; separator and extractor go on "
             "learning at a tenth of its rate.",
@@ -105,6 +108,7 @@ class MoExt(Method):
         ),
         pretraining=("macro-expressions of CAS(ME)^3, with method.macro=true",),
     )
+    results_version = 2  # 2: training.balance=true balances recognition alone
 
     def __init__(
         self,
@@ -140,6 +144,8 @@ class MoExt(Method):
         relit: float = 0.1,
         contrasted: float = 0.2,
         parts: int = 2,
+        pretraining_batch: int = 0,
+        pretraining_lr: float = 0.0,
     ) -> None:
         super().__init__(classes)
         for name, value, fits, wanted in (
@@ -158,6 +164,8 @@ class MoExt(Method):
             ("relit", relit, 0 <= relit <= 1, "a number from 0 to 1, from black to white"),
             ("contrasted", contrasted, 0 <= contrasted < 1, "a share from 0 to below 1"),
             ("parts", parts, parts > 0, "a whole number from 1"),
+            ("pretraining_batch", pretraining_batch, pretraining_batch >= 0, "a whole number from 1, or 0 for that of recognition"),
+            ("pretraining_lr", pretraining_lr, pretraining_lr >= 0, "a number above 0, or 0 for that of recognition"),
         ):
             check(name, value, fits, wanted)
         if octaves < 1 or size % 2 ** (octaves - 1):
@@ -176,11 +184,14 @@ class MoExt(Method):
             )
         if not residual and not (pretraining and reconstruction):
             raise ValueError("without reconstruction there is no decoder, and residual=False would change nothing")
+        check_read("pretraining_batch", pretraining_batch, 0, pretraining > 0, "there is no pre-training")
+        check_read("pretraining_lr", pretraining_lr, 0.0, pretraining > 0, "there is no pre-training")
         if macro and not pretraining:
             raise ValueError("macro clips are pre-trained on, and pretraining=0 leaves that out")
         self.inputs = Inputs(frame=Frame(size, colour=True), macro=macro)
         self.size, self.residual, self.pace, self.steady = size, residual, pace, steady
         self.pretraining, self.reconstruction, self.emphasis = pretraining, reconstruction, emphasis
+        self.pretraining_batch, self.pretraining_lr = pretraining_batch, pretraining_lr
         self.contrastive, self.temperature = contrastive, temperature
         rebuilds = pretraining > 0 and reconstruction > 0
         self.motion_cell, self.change = motion_cell, Change(turned, scaled, shifted, relit, contrasted)
@@ -202,6 +213,9 @@ class MoExt(Method):
             outputs=self.pretraining_outputs,
             loss=self.pretraining_loss,
             on="training+macro" if self.inputs.macro else "training",
+            batch=self.pretraining_batch or None,
+            lr=self.pretraining_lr or None,
+            balance=False,  # there is no label in it, and a clip that is drawn twice would be its own negative
         )
         return (first, recognition)
 
@@ -255,12 +269,18 @@ class MoExt(Method):
         return {"total": (each / alike).sum() / (1 / alike).sum()}
 
     def measures(self, batch: Batch) -> Outputs:
-        """Return the held-out apex's error as it is rebuilt, in grey levels, beside what the onset in its place would give."""
+        """Return the held-out apex's error as it is rebuilt, in grey levels, beside what the onset in its place would give.
+
+        Light alone is no motion: errors are told too of frames that are evenly relit, each colour by the one number that fits the apex best.
+        """
         if self.decoder is None:
             return {}
         onset, apex = batch["onset"], batch["apex"]
         motion, features = self.motion(onset, apex)
-        rebuilt, copied = (GREY * (frame - apex).abs().mean(dim=1) for frame in (self.rebuilt(onset, motion, features), onset))  # (B, H, W)
+        made = self.rebuilt(onset, motion, features)
+        rebuilt, copied = (GREY * (frame - apex).abs().mean(dim=1) for frame in (made, onset))  # (B, H, W)
+        unlearnt = least_squares(_centred(onset), _centred(apex), self.extractor.window, self.extractor.firmness)
+        relit, still, moved = (_relit(apex - frame) for frame in (made, onset, warp(onset, -unlearnt)))
         length = batch["tvl1"].square().sum(dim=1)
         moving = (length >= length.flatten(1).quantile(1 - MOVING, dim=1)[:, None, None]).to(copied.dtype)
         found = {
@@ -268,12 +288,17 @@ class MoExt(Method):
             "error of the onset in its place": copied.mean(dim=(1, 2)),
             "rebuilt / onset": _ratio(rebuilt, copied),
             "rebuilt / onset where it moves": _ratio(rebuilt * moving, copied * moving),
+            "error of the onset evenly relit": still.mean(dim=(1, 2)),
+            "rebuilt / onset, both evenly relit": _ratio(relit, still),
+            "rebuilt / onset where it moves, both evenly relit": _ratio(relit * moving, still * moving),
+            "onset moved by least squares alone / onset, both evenly relit": _ratio(moved, still),
         }
-        if "truth" in batch:
-            left = apex - warp(onset, -batch["truth"].nan_to_num())  # noise of two frames, and light that does not fall evenly
-            evenly = GREY * (left - left.mean(dim=(2, 3), keepdim=True)).abs()
-            found["error of the onset truly moved and evenly relit"] = evenly.mean(dim=(1, 2, 3))
+        if "truth" in batch:  # what is left is noise of two frames, and light that does not fall evenly
+            found["error of the onset truly moved and evenly relit"] = _relit(apex - warp(onset, -batch["truth"].nan_to_num())).mean(
+                dim=(1, 2)
+            )
             found["correlation of the displacement with the truth"] = agreement(self._field(motion), batch["truth"])[2]
+            found["correlation of least squares alone with the truth"] = agreement(unlearnt, batch["truth"])[2]
         return found
 
     def motion(self, onset: Tensor, apex: Tensor) -> tuple[Tensor, Tensor]:
@@ -488,6 +513,11 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
 
 def _ratio(rebuilt: Tensor, copied: Tensor) -> Tensor:
     return rebuilt.sum(dim=(1, 2)) / copied.sum(dim=(1, 2)).clamp_min(1e-6)
+
+
+def _relit(left: Tensor) -> Tensor:
+    """Return the grey levels (B, H, W) that are left of a difference of frames (B, 3, H, W) when each colour's mean is taken away."""
+    return GREY * (left - left.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=1)
 
 
 def _centred(shape: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from merbench.batch import Batch, Flow, Inputs
 from merbench.data.augment import mirror
@@ -51,6 +52,8 @@ class SVMFlow(ClosedForm):
         self.c, self.mirrored, self.balanced = c, mirrored, balanced
         self.inputs = Inputs(flow=Flow(size=28, strain=strain, stabilisation="median" if centred else "none"))
         self.learnt: dict[str, Tensor] = {}
+        self.only: int | None = None
+        """The class that all training clips have: there is nothing to part."""
 
     def fit(self, batch: Batch) -> None:
         """Learn from the training clips and, where ``mirrored``, from their mirror images."""
@@ -78,12 +81,15 @@ class SVMFlow(ClosedForm):
         from sklearn.svm import SVC
 
         self.learnt = state
-        if state:
+        self.only = int(state["labels"][0]) if state and len(state["labels"].unique()) == 1 else None
+        if state and self.only is None:
             self.machine = make_pipeline(StandardScaler(), SVC(C=self.c, class_weight="balanced" if self.balanced else None))
             self.machine.fit(_doubles(state["features"]), state["labels"].numpy())
 
     def _decide(self, flow: Tensor) -> Tensor:
         """Return (B, classes) decision values; a class that no training clip has gets the lowest."""
+        if self.only is not None:
+            return functional.one_hot(torch.full((len(flow),), self.only, device=flow.device), self.classes).double()
         values = self.machine.decision_function(_doubles(flow.flatten(1)))
         known = self.machine.classes_
         if len(known) == 2:  # scikit-learn gives two classes one column
