@@ -18,9 +18,9 @@ import pytest
 from merbench.board import archive, archived, beside, compare, ranking, render, rescoring, rows
 from merbench.board.pages import html
 from merbench.board.readings import averages_of
-from merbench.config import shipped
+from merbench.config import parse_request, shipped
 from merbench.errors import UserError
-from merbench.results import Run
+from merbench.results import Run, key_of, provenance_of
 from tests.board.test_archive import resealed
 from tests.board.test_rows import make_run
 
@@ -112,6 +112,12 @@ def oracle(about: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
+def of_an_unknown_protocol(about: dict[str, Any]) -> None:
+    about["request"] = about["request"].replace("protocol: loso", "protocol: five-folds")
+    key = key_of(parse_request(about["request"].encode()), provenance_of(about["provenance"]))
+    about["provenance"]["request_key"] = about["row"]["key"] = key
+
+
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a better score": (lambda about: about["row"]["readings"]["last"].update(uf1=0.99), "does not hold together: UF1"),
     "a kinder part": (lambda about: about["row"]["readings"]["last"]["parts"].update(smic=[1.0, 1.0, 1.0]), "UF1, UAR, accuracy of smic"),
@@ -119,6 +125,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "epochs in words": (lambda about: about["row"].update(epochs="many"), "its row is not what it should be"),
     "another scheme": (lambda about: about["row"].update(scheme="casme2-5"), "its scheme is casme2-5, that of its request objective-5"),
     "another request": (lambda about: about.update(request=about["request"].replace("epochs: 4", "epochs: 5")), "its key is not that"),
+    "an unknown protocol": (of_an_unknown_protocol, "its protocol is five-folds, which this version does not know"),
     "a fold less": (lambda about: about["provenance"]["folds"].pop(), "its folds are not those of its clips"),
     "a fold twice": (lambda about: about["provenance"]["folds"].append("smic/s0"), "its folds are not those of its clips"),
     "a person in two folds": (lambda about: about["provenance"]["folds"].append("smic"), "its folds are not those of its clips"),

@@ -150,7 +150,9 @@ def _row(kept: Archive, now: Score) -> Row:
     table = kept.tables[0]
     if set(table.databases.tolist()) != set(databases_of(request.data.on)):
         raise ValueError(f"its clips are not of {request.data.on}")
-    held_out = {"loso": table.subjects, "lodo": table.databases}[request.protocol]
+    held_out = {"loso": table.subjects, "lodo": table.databases}.get(request.protocol)
+    if held_out is None:
+        raise ValueError(f"its protocol is {request.protocol}, which this version does not know")
     if sorted(set(held_out.tolist())) != sorted(provenance.folds):
         raise ValueError("its folds are not those of its clips and protocol")
     readings = {"last": now, **_oracles(kept, now)}
