@@ -47,9 +47,25 @@ def strain(flow: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def resized(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return images (..., H, W) at (..., size, size), each new pixel the mean of the area it covers, also where sizes do not divide."""
-    rows, columns = (_areas(length, size) for length in images.shape[-2:])
-    return np.asarray(rows @ images @ columns.T, dtype=np.float32)
+    """Return images (..., H, W) at (..., size, size), each new pixel the mean of the area it covers, also where sizes do not divide.
+
+    Shares are added up one after another, not by a product of matrices: that is BLAS, whose kernels go by the processor, and last bits with them.
+    """
+    rows = _shrunk(images, size)
+    return np.ascontiguousarray(_shrunk(rows.swapaxes(-1, -2), size).swapaxes(-1, -2))
+
+
+def _shrunk(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return images (..., length, W) at (..., size, W)."""
+    length = images.shape[-2]
+    shares = _areas(length, size)
+    first = (shares > 0).argmax(axis=1)
+    found = np.zeros((*images.shape[:-2], size, images.shape[-1]), dtype=np.float32)
+    for place in range(int((shares > 0).sum(axis=1).max())):
+        old = np.minimum(first + place, length - 1)
+        share = np.where(first + place < length, shares[np.arange(size), old], np.float32(0))
+        found += images[..., old, :] * share[:, None]
+    return found
 
 
 def resized_flow(flow: NDArray[np.float32], size: int) -> NDArray[np.float32]:

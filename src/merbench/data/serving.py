@@ -14,6 +14,14 @@ from merbench.data.prepared import Prepared
 from merbench.displacement import median
 from merbench.errors import UserError
 
+RESULTS_VERSION = 2
+"""Raised when frames, or flow of frames, are served otherwise; published flow is served as it is. 2: the same bits on every processor."""
+
+
+def results_versions(prepared: Prepared) -> dict[str, int]:
+    """Return what a run's key has of how these clips are served."""
+    return {"serving": RESULTS_VERSION} if prepared.units == "pixels" else {}
+
 
 def serve(prepared: Prepared, inputs: Inputs) -> Batch:
     """Return all clips as one batch of what a method asks for.

@@ -33,7 +33,7 @@ from merbench.results import Cost
 from merbench.sample import Fold
 
 RESULTS_VERSION = 1
-"""Raised when a change to the engine or the data module makes the same request give other numbers."""
+"""Raised when a change to the engine or the data module makes the same request give other numbers; `serving` has a version of its own."""
 
 Tick = Callable[[float], None]
 """Called with the share of a fold's epochs that is done."""

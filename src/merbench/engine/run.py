@@ -17,6 +17,7 @@ from merbench.data import macro as macro_clips
 from merbench.data.datamodule import check_batch, check_training
 from merbench.data.prepare import Watch, silent
 from merbench.data.protocol import check, folds_of
+from merbench.data.serving import results_versions
 from merbench.engine import fold, inner, workers
 from merbench.engine import initial as initials
 from merbench.engine.pretraining import check_sizes
@@ -142,7 +143,7 @@ def plan(
     macro, macro_data = _macro(request, trial, folds, method, watch, worker_count, macro_from) if trial.inputs.macro else (None, {})
     inner.check(request, trial, prepared, folds, seeds, None if macro is None else store.load(macro))
     devices = _devices(worker_count)
-    versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION}
+    versions = {"method": constructor.results_version, "engine": fold.RESULTS_VERSION, **results_versions(prepared)}
     key = run_key(request, prepared.fingerprint, versions, loaded.source_hash, macro_data.get("macro", ""))
     provenance = Provenance(
         request_key=key,
