@@ -19,6 +19,7 @@ from merbench.board.compare import taken
 from merbench.board.ranking import placed, places
 from merbench.board.readings import Score
 from merbench.board.rows import Row, row_of
+from merbench.board.versions import numbers
 from tests.board.test_rows import make_run
 
 SUBJECTS, CLIPS, CLASSES = 14, 6, 3
@@ -296,6 +297,8 @@ def test_another_file_of_the_same_name_supersedes_by_its_own_version_only() -> N
         ((1, 2), ("a", "macro"), False),
         ((1, 2), ("a", ""), True),
         ((2, 1), ("b", ""), True),
+        (numbers({"method": 1, "engine": 1, "serving": 2}), ("a", ""), True),
+        (numbers({"method": 1, "engine": 1}), ("a", ""), False),
     ):
         newer = dataclasses.replace(made("mine", 0.7), versions=versions, sources=sources)
         assert [row.superseded for row in placed([older, newer])] == [expected, False]

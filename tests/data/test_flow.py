@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import cv2
@@ -71,6 +72,28 @@ def test_a_new_pixel_is_the_mean_of_the_area_it_covers(length: int, size: int) -
     expected = fine.reshape(2, 3, size, each, size, each).mean(axis=(3, 5))
     assert np.abs(found - expected).max() < 1e-5
     assert found.mean(axis=(-2, -1)) == pytest.approx(images.mean(axis=(-2, -1)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("length", "size"), [(224, 28), (224, 48), (15, 4)])
+def test_areas_are_added_up_in_order_whatever_the_processor(length: int, size: int) -> None:
+    """Each product and each sum is rounded by itself: products of matrices would add in the order of the processor's kernels."""
+    images = np.random.default_rng(1).standard_normal((3, length, length)).astype(np.float32)
+    edges = np.linspace(0, length, size + 1)
+
+    def shrunk(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        found = []
+        for low, high in itertools.pairwise(edges):
+            total = np.zeros_like(rows[0])
+            for place in range(math.floor(low), math.ceil(high)):
+                share = np.float32((min(high, place + 1) - max(low, place)) / (length / size))
+                total = total + rows[place] * share
+            found.append(total)
+        return found
+
+    for image in images:
+        rows = np.stack(shrunk(list(image)))
+        columns = np.stack(shrunk(list(rows.T)), axis=1)
+        assert np.array_equal(flow.resized(image, size), columns)
 
 
 def test_opencv_agrees_on_areas() -> None:

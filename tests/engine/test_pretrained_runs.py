@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merbench.data import prepare, protocol, schemes, store
+from merbench.data import prepare, protocol, schemes, serving, store
 from merbench.data.prepared import Prepared
 from merbench.engine import run
 from merbench.engine.witness import Case, Trained, witnessed
@@ -49,6 +49,7 @@ def test_a_run_tells_what_it_was_pre_trained_on_and_obeys_persons(stored: Path, 
     told = planned(file)
     assert told.missing == []
     assert told.provenance.data["macro"] == store.load(stored).fingerprint
+    assert told.provenance.results_versions["serving"] == serving.RESULTS_VERSION
     assert "feels_first" in cli("leaderboard").out, "the board finds request, provenance and key in one"
 
     for path in stored.iterdir():

@@ -370,6 +370,7 @@ def test_a_run_tells_on_what_its_folds_were_trained(with_flow: Path, cli: Cli) -
     assert cli(*PRIOR).code == 0
     run, here = the_run(Path("runs")), " ".join(processor())
     assert run.provenance.hardware == [here]
+    assert set(run.provenance.results_versions) == {"method", "engine"}, "published flow is served as it is"
     run.save(dataclasses.replace(run.provenance, hardware=["another"]))
     next(Path("runs").rglob("*.parquet")).unlink()
     assert cli(*PRIOR).code == 0
