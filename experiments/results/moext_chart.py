@@ -11,7 +11,11 @@ from matplotlib.figure import Figure
 from merbench.foldfile import read_fold
 
 COPIED, REBUILT = "error of the onset in its place", "error of the rebuilt apex, grey levels"
-RATIOS = {"rebuilt / onset": "whole frame", "rebuilt / onset where it moves": "where it moves"}
+RATIOS = {
+    "rebuilt / onset": "whole frame",
+    "rebuilt / onset where it moves": "where it moves",
+    "rebuilt / onset, both evenly relit": "whole frame, both evenly relit",
+}
 COLOURS = {"smic": "#0072b2", "casme2": "#d55e00", "samm": "#009e73", "casme3": "#cc79a7"}  # Okabe and Ito's, told apart by all eyes
 
 
@@ -46,6 +50,7 @@ def chart(run: Path) -> Figure:
     for name, values in ratios.items():
         spread.hist(values, bins=edges, histtype="step", label=RATIOS[name])
     spread.axvline(1, color="#888888", linewidth=0.8)
+    spread.set_ylim(top=1.35 * spread.get_ylim()[1])  # room for the legend
     spread.set(xlabel="error of the rebuilt apex, in errors of the onset", ylabel="held-out clips")
     spread.legend(frameon=False, fontsize=8)
     return figure

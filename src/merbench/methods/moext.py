@@ -100,7 +100,7 @@ class MoExt(Method):
             "Motion is told on a grid of a quarter of the frame (method.motion_cell), in a displacement and a few channels more: it cannot hold the "
             "apex, which else could be handed to the decoder as motion.",
             "The decoder is given the onset itself: it moves onset and texture by the displacement and adds what is missing. The paper's is said to "
-            "make the apex of texture and motion; method.residual=false does, and rebuilds worse.",
+            "make the apex of texture and motion; method.residual=false does, and in short trainings rebuilds nothing (rendered faces).",
             "Positives of the contrastive loss are the same pair turned, scaled, shifted and relit; negatives are the other clips of the batch.",
             "Recognition is a small residual network on the motion, in whose loss the classes of a batch count alike; separator and extractor go on "
             "learning at a tenth of its rate.",
