@@ -26,12 +26,12 @@ INSTRUCTIONS = (
 
 
 def processor() -> tuple[str, str]:
-    """Return maker, family and model of this machine's processor, and its instruction sets, where the system tells them."""
+    """Return maker, family and model (on ARM implementer and part) of this machine's processor, and its instruction sets, where they are told."""
     told: dict[str, str] = {}
     with contextlib.suppress(OSError, ValueError):
         for line in guard.read(Path("/proc/cpuinfo"), 2**24).decode(errors="replace").splitlines():
             name, _, value = line.partition(":")
             told.setdefault(name.strip(), value.strip())
-    found = [told[name] for name in ("vendor_id", "cpu family", "model") if name in told]
+    found = [told[name] for name in ("vendor_id", "cpu family", "model", "CPU implementer", "CPU part") if name in told]
     sets = {*told.get("flags", told.get("Features", "")).split()}
     return " ".join([platform.machine(), *found]), " ".join(name for name in INSTRUCTIONS if name in sets)

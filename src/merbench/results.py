@@ -50,6 +50,10 @@ COSTS = {each.name for each in fields(Cost)}
 """Runs of earlier versions lack ``clip_seconds``; so does a fold in which it could not be measured."""
 
 
+UNKNOWN = "not written down"
+"""What trained folds before that was kept."""
+
+
 @dataclass
 class Provenance:
     """Where the numbers of a run come from. No path, user or host name.
@@ -61,7 +65,7 @@ class Provenance:
         classes: class names.
         data: hashes of annotations and arrays.
         manifests: SHA-256 of the files of data_manifests.
-        results_versions: of method and engine.
+        results_versions: of method and engine, and of how clips are served where it may change.
         method_file: SHA-256 of a method that is a file of its own; empty for those of merbench.
         parameters: trainable, of one fold's network.
         environment: engine, device type and versions.
@@ -69,8 +73,8 @@ class Provenance:
         wall_seconds: summed over the sessions that worked on this run.
         costs: by fold name.
         failed: fold name to the reason why it has no file.
-        hardware: processors, or GPUs, that have trained folds of it; runs of earlier versions do not say. Kernels are chosen by it: on another
-            the last digits of a number may be others.
+        hardware: processors, or GPUs, that have trained folds of it, `UNKNOWN` among them where an earlier version has; empty where that was all.
+            Kernels are chosen by it: on another the last digits of a number may be others.
     """
 
     request_key: str

@@ -40,7 +40,8 @@ EVERY = [(name, each) for name in methods.NAMES for each in ablations.listed(nam
 def test_every_ablation_gives_other_outputs_than_the_method_and_than_the_others(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the same few steps of training from the same weights, on a held-out subject; what two of them both read is the same.
 
-    To ask for something and not to use it is not enough. Weights that both have are the same by name: else a part that is built and never used would pass, by shifting what the others draw.
+    To ask for something and not to use it is not enough. Weights that both have are the same by name: else a part that is built and never used
+    would pass, by shifting what the others draw.
     """
     monkeypatch.setattr(fold, "build", functools.partial(_alike, fold.build))
     constructor: Any = METHODS[name]

@@ -25,7 +25,7 @@ class Known:
     Attributes:
         request: None where it cannot be read.
         data: the hash of its clips and arrays; empty where its provenance cannot be read.
-        versions: of method and engine; empty as ``data``.
+        versions: of method, engine and how clips are served; empty as ``data``.
         sources: of which it is made, as `versions.sources` has them; empty as ``data``.
         seeds: how many have all their folds.
     """

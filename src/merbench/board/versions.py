@@ -14,7 +14,8 @@ class Version:
 
     Attributes:
         same: its name and all that rows of one table share.
-        numbers: of the method, of the engine and of how clips are served, each raised when the same request begins to give other numbers; empty where they are not known.
+        numbers: of the method, of the engine and of how clips are served, each raised when the same request begins to give other numbers; empty
+            where they are not known.
         sources: hashes of the method's own file and of the clips that it is pre-trained on; empty where there are none.
         whole: whether a seed has all its folds.
     """
@@ -27,7 +28,8 @@ class Version:
 
 def numbers(versions: Mapping[str, int]) -> tuple[int, ...]:
     """Return the versions of method and engine, and of how clips are served where a run's key has it."""
-    return (*(versions.get(name, 0) for name in ("method", "engine")), *(versions[name] for name in ("serving",) if name in versions))
+    found = (versions.get("method", 0), versions.get("engine", 0))
+    return (*found, versions["serving"]) if "serving" in versions else found
 
 
 def sources(provenance: Provenance) -> tuple[str, ...]:
@@ -38,8 +40,8 @@ def sources(provenance: Provenance) -> tuple[str, ...]:
 def superseded(found: Sequence[Version]) -> list[bool]:
     """Return of each whether another replaces it.
 
-    That is whole, and of a later version of the method; or of a later engine or way to serve clips, where both were made of the same file and pictures: two files
-    may have one name, and the older of them was not run anew.
+    That is whole, and of a later version of the method; or of a later engine or way to serve clips, where both were made of the same file and
+    pictures: two files may have one name, and the older of them was not run anew.
     """
     return [any(_replaces(other, each) for other in found) for each in found]
 

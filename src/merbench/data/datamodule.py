@@ -192,11 +192,12 @@ def check_training(prepared: Prepared, inputs: Inputs, training: Training) -> No
         )
 
 
-def check_batch(folds: Sequence[Fold], batch: int, labels: NDArray[np.int64] | None = None) -> None:
+def check_batch(folds: Sequence[Fold], batch: int, labels: NDArray[np.int64] | None = None, stage: str = "") -> None:
     """Refuse a batch so small that a fold has fewer clips than an epoch has steps.
 
     Args:
         folds, batch, labels: as in `steps_per_epoch`.
+        stage: the name of the stage that has this batch of its own; empty where it is the request's.
 
     Raises:
         UserError: with the smallest batch that works.
@@ -206,8 +207,10 @@ def check_batch(folds: Sequence[Fold], batch: int, labels: NDArray[np.int64] | N
         works = next(size for size in itertools.count(batch) if steps_per_epoch(folds, size, labels) <= fewest)
         raise UserError(
             f"with {batch} clips a step an epoch has {steps} steps, and the smallest fold has {fewest} clips",
-            where="training.batch",
-            remedy=f"training.batch={works} or more",
+            where=f"stage '{stage}' of the method" if stage else "training.batch",
+            remedy=f"{works} or more: it has a batch of its own, see the method's arguments (merbench methods NAME)"
+            if stage
+            else f"training.batch={works} or more",
         )
 
 

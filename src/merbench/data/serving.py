@@ -15,7 +15,7 @@ from merbench.displacement import median
 from merbench.errors import UserError
 
 RESULTS_VERSION = 2
-"""Raised when frames, or flow of frames, are served otherwise; published flow is served as it is. 2: the same bits on every processor."""
+"""Raised when frames, or flow of frames, are served otherwise; published flow is served as it is. 2: the same bits on every x86 processor with AVX2."""
 
 
 def results_versions(prepared: Prepared) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merbench.batch import Batch, Inputs
+from merbench.config import Training
 from merbench.data import manifest, protocol
 from merbench.data.datamodule import check_batch, training_clips
 from merbench.data.prepared import Prepared
@@ -130,12 +131,13 @@ def check_stages(method: Method, name: str) -> None:
         )
 
 
-def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fold]) -> None:
+def check_sizes(prepared: Prepared, stages: Sequence[Stage], training: Training, folds: Sequence[Fold]) -> None:
     """Refuse batches that the macro clips, or both sets joined, cannot bear, as `datamodule.check_batch` does for the training clips.
 
     Args:
         prepared: the macro clips.
-        stages: of the method, filled.
+        stages: of the method.
+        training: what fills them.
         folds: all folds of the protocol.
 
     Raises:
@@ -150,7 +152,8 @@ def check_sizes(prepared: Prepared, stages: Sequence[Stage], folds: Sequence[Fol
             remedy="use the whole of the database" if "/" in lonely[0] else "choose other data with --on, or another protocol",
         )
     for stage in stages:
+        settings, own = stage.settings(training), stage.name if stage.batch else ""
         if stage.on == "macro":
-            check_batch(shares, stage.batch or 1, prepared.labels if stage.balance else None)
+            check_batch(shares, settings.batch, prepared.labels if settings.balance else None, own)
         elif stage.macro:
-            check_batch(together(folds, shares, after=0), stage.batch or 1)
+            check_batch(together(folds, shares, after=0), settings.batch, stage=own)

@@ -26,7 +26,7 @@ from merbench.errors import UserError
 from merbench.foldfile import fold_name, remove_unfinished, write
 from merbench.method import METHODS, Method
 from merbench.presets import resolve
-from merbench.results import Provenance, Run, commit, environment, folder_of, manifests
+from merbench.results import UNKNOWN, Provenance, Run, commit, environment, folder_of, manifests
 from merbench.sample import Fold
 
 ENGINE = "local"
@@ -138,7 +138,7 @@ def plan(
         settings = stage.settings(request.training)
         check_training(prepared, trial.inputs, settings)
         if stage.on == "training":
-            check_batch(folds, settings.batch, prepared.labels if settings.balance else None)
+            check_batch(folds, settings.batch, prepared.labels if settings.balance else None, stage.name if stage.batch else "")
     check_changes(request, trial)
     macro, macro_data = _macro(request, trial, folds, method, watch, worker_count, macro_from) if trial.inputs.macro else (None, {})
     inner.check(request, trial, prepared, folds, seeds, None if macro is None else store.load(macro))
@@ -193,7 +193,7 @@ def _macro(
     prepared = store.load(folder)
     macro_clips.check_still(prepared, trial.inputs)
     tried_on_macro(request, trial, prepared, asked)
-    check_sizes(prepared, [stage.filled(request.training) for stage in trial.stages()], folds)
+    check_sizes(prepared, trial.stages(), request.training, folds)
     return folder, {"macro": prepared.fingerprint, **({"macro assumed": assumed} if (assumed := prepared.assumed) else {})}
 
 
@@ -244,6 +244,8 @@ def _work(planned: Plan, job: workers.Job) -> Generator[workers.Event, None, Non
     kept = run.provenance
     if not run.finished():  # nothing of an earlier session counts
         kept = replace(planned.provenance, wall_seconds=kept.wall_seconds)
+    elif not kept.hardware:
+        kept.hardware = [UNKNOWN]
     kept.failed = {}
     before, begun, failed = kept.wall_seconds, time.monotonic(), 0
     events = workers.run(job, tasks, planned.devices)

@@ -186,7 +186,8 @@ class FRLDGT(Method):
             ("structure", structure, 0 <= structure <= 1, "a share from 0 to 1"),
             ("swapped", swapped, 0 <= swapped <= 1, "a share from 0 to 1"),
             ("widths", widths, len(widths) > 0 and min(widths) > 0, "channels of one level at least, each from 1"),
-            ("heads", heads, heads > 0 and dim > 0 and dim % heads == 0, f"a number from 1 that divides dim={dim}"),
+            ("dim", dim, dim > 0, "a whole number from 1"),
+            ("heads", heads, heads > 0 and dim % heads == 0, f"a number from 1 that divides dim={dim}"),
             ("warm_up_batch", warm_up_batch, warm_up_batch >= 0, "a whole number from 1, or 0 for that of recognition"),
             ("warm_up_lr", warm_up_lr, warm_up_lr >= 0, "a number above 0, or 0 for that of recognition"),
         ):

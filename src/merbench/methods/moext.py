@@ -108,7 +108,6 @@ class MoExt(Method):
         ),
         pretraining=("macro-expressions of CAS(ME)^3, with method.macro=true",),
     )
-    results_version = 2  # 2: training.balance=true balances recognition alone
 
     def __init__(
         self,
@@ -271,7 +270,7 @@ class MoExt(Method):
     def measures(self, batch: Batch) -> Outputs:
         """Return the held-out apex's error as it is rebuilt, in grey levels, beside what the onset in its place would give.
 
-        Light alone is no motion: errors are told too of frames that are evenly relit, each colour by the one number that fits the apex best.
+        Light alone is no motion: errors are told too of frames that are evenly relit, each colour by its mean difference from the apex.
         """
         if self.decoder is None:
             return {}
